@@ -1,0 +1,394 @@
+/*-------------------------------------------------------------------------
+ *
+ * archive.c
+ *	  The archive directory, from its making to its renaming.
+ *
+ * What is written is a directory archive of pg_dump (paths.h lists its files)
+ * plus a manifest.  In this order:
+ *
+ * 1. <destination>.partial is created, and pg_dump writes an archive into it
+ *	  whose data files of plain tables have no rows.
+ * 2. Those files are removed, to be written by the table workers.  What else
+ *	  pg_dump wrote, large objects and filtered configuration tables, is
+ *	  compressed by the leader in the meantime.
+ * 3. toc.dat gets the file names of tables in several pieces.  The manifest is
+ *	  written, everything is fsynced, and the directory is renamed.
+ *
+ * So a directory without the suffix is a complete backup, whatever happens.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/hsearch.h"
+
+#include "archive.h"
+#include "manifest.h"
+#include "paths.h"
+
+/* what pg_dump writes for a table without rows */
+#define NO_ROWS "\\.\n\n\n"
+
+/* A file of pg_dump's that stays */
+typedef struct DumpedFile
+{
+	char	   *name;
+	uint64		size;
+} DumpedFile;
+
+struct BbgwArchive
+{
+	BbgwBackup *backup;
+	char	   *directory;
+	BbgwToc    *toc;
+	List	   *dumped;			/* of DumpedFile */
+	BbgwManifest *manifest;
+};
+
+static bool
+ends_with(const char *name, const char *suffix)
+{
+	size_t		len = strlen(name);
+	size_t		suffix_len = strlen(suffix);
+
+	return len >= suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
+static const char *
+suffix(const BbgwBackup *backup)
+{
+	return backup->order.compression == BBGW_COMPRESSION_LZ4 ? BBGW_LZ4_SUFFIX : "";
+}
+
+/*
+ * Path of the file that a worker writes a slice of a table to.
+ */
+char *
+bbgw_archive_data_path(const BbgwBackup *backup, const BbgwTable *table, int slice)
+{
+	return psprintf("%s/%s%s", bbgw_path_partial(backup->order.destination),
+					bbgw_name_data(table->dump_id, slice), suffix(backup));
+}
+
+/*
+ * Creates the directory of a backup that is not complete yet.
+ */
+BbgwArchive *
+bbgw_archive_create(BbgwBackup *backup)
+{
+	BbgwArchive *archive = palloc0(sizeof(BbgwArchive));
+
+	archive->backup = backup;
+	archive->directory = bbgw_path_partial(backup->order.destination);
+	if (mkdir(archive->directory, S_IRWXU) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create directory \"%s\": %m", archive->directory)));
+	return archive;
+}
+
+/*
+ * Where pg_dump is to write.
+ */
+const char *
+bbgw_archive_directory(const BbgwArchive *archive)
+{
+	return archive->directory;
+}
+
+/*
+ * Reads the table of contents that pg_dump has written.
+ */
+BbgwToc *
+bbgw_archive_read_toc(BbgwArchive *archive)
+{
+	archive->toc = bbgw_toc_read(bbgw_path_in(archive->directory, BBGW_TOC_NAME));
+	return archive->toc;
+}
+
+/*
+ * Removes a data file that a worker will write, having made sure that pg_dump
+ * has put nothing there.
+ */
+static void
+remove_empty(const char *path)
+{
+	char		content[sizeof(NO_ROWS)];
+	FILE	   *file = AllocateFile(path, PG_BINARY_R);
+	size_t		n;
+
+	if (file == NULL)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\": %m", path)));
+	n = fread(content, 1, sizeof(content), file);
+	FreeFile(file);
+	if (n != strlen(NO_ROWS) || memcmp(content, NO_ROWS, n) != 0)
+		elog(ERROR, "pg_dump has written rows to \"%s\"", path);
+
+	if (unlink(path) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", path)));
+}
+
+/*
+ * Removes the data files that the workers will write, and notes all others but
+ * toc.dat.  Returns the size of those.  To be called before the workers begin,
+ * whose files may have the same names.
+ */
+uint64
+bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan)
+{
+	HASHCTL		ctl = {.keysize = sizeof(int),.entrysize = sizeof(int)};
+	HTAB	   *planned = hash_create("backup_bgw dump ids", Max(plan->ntables, 16),
+									  &ctl, HASH_ELEM | HASH_BLOBS);
+	uint64		size = 0;
+	DIR		   *dir;
+	struct dirent *de;
+
+	for (uint32 i = 0; i < plan->ntables; i++)
+		hash_search(planned, &plan->tables[i].dump_id, HASH_ENTER, NULL);
+
+	dir = AllocateDir(archive->directory);
+	while ((de = ReadDir(dir, archive->directory)) != NULL)
+	{
+		char	   *path;
+		char	   *end;
+		int			dump_id;
+		DumpedFile *file;
+		struct stat st;
+
+		CHECK_FOR_INTERRUPTS();
+		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 ||
+			strcmp(de->d_name, BBGW_TOC_NAME) == 0)
+			continue;
+
+		path = bbgw_path_in(archive->directory, de->d_name);
+		dump_id = (int) strtol(de->d_name, &end, 10);
+		if (end != de->d_name && strcmp(end, BBGW_DATA_SUFFIX) == 0 &&
+			hash_search(planned, &dump_id, HASH_FIND, NULL))
+		{
+			remove_empty(path);
+			pfree(path);
+			continue;
+		}
+
+		if (stat(path, &st) != 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not stat file \"%s\": %m", path)));
+		file = palloc(sizeof(DumpedFile));
+		file->name = pstrdup(de->d_name);
+		file->size = st.st_size;
+		size += st.st_size;
+		archive->dumped = lappend(archive->dumped, file);
+		pfree(path);
+	}
+	FreeDir(dir);
+	hash_destroy(planned);
+	return size;
+}
+
+static BbgwManifest *
+manifest(BbgwArchive *archive)
+{
+	if (archive->manifest == NULL)
+		archive->manifest =
+			bbgw_manifest_begin(bbgw_path_in(archive->directory, BBGW_MANIFEST_NAME));
+	return archive->manifest;
+}
+
+static void
+add_to_manifest(BbgwArchive *archive, const char *name, const BbgwFileInfo *info)
+{
+	bbgw_manifest_add(manifest(archive), name, info->size, info->mtime,
+					  BBGW_MANIFEST_CHECKSUM, info->checksum, info->checksum_len);
+}
+
+/* Puts a file that is as it should be into the manifest, and makes it durable. */
+static void
+add_as_is(BbgwArchive *archive, const char *name)
+{
+	char	   *path = bbgw_path_in(archive->directory, name);
+	uint8		checksum[PG_CHECKSUM_MAX_LENGTH];
+	uint64		size;
+	pg_time_t	mtime;
+	int			len;
+
+	fsync_fname(path, false);
+	len = bbgw_manifest_checksum_file(path, &size, &mtime, checksum);
+	bbgw_manifest_add(manifest(archive), name, size, mtime,
+					  BBGW_MANIFEST_CHECKSUM, checksum, len);
+	pg_atomic_fetch_add_u64(&archive->backup->bytes_written, size);
+	pfree(path);
+}
+
+static void
+compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name, char *buffer,
+			  size_t buffer_size)
+{
+	char	   *path = bbgw_path_in(archive->directory, name);
+	char	   *compressed_name = psprintf("%s%s", name, suffix(archive->backup));
+	FILE	   *file = AllocateFile(path, PG_BINARY_R);
+	BbgwFileInfo info;
+	size_t		n;
+
+	if (file == NULL)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\": %m", path)));
+
+	bbgw_sink_begin(sink, bbgw_path_in(archive->directory, compressed_name));
+	while ((n = fread(buffer, 1, buffer_size, file)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		bbgw_sink_write(sink, buffer, n);
+		pg_atomic_fetch_add_u64(&archive->backup->bytes_done, n);
+	}
+	if (ferror(file))
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read file \"%s\": %m", path)));
+	FreeFile(file);
+	bbgw_sink_end(sink, &info);
+
+	if (unlink(path) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", path)));
+	add_to_manifest(archive, compressed_name, &info);
+	pfree(compressed_name);
+	pfree(path);
+}
+
+/*
+ * Compresses the data files that pg_dump has written, and puts them into the
+ * manifest.  The lists of large objects stay as they are, as pg_restore 15 wants
+ * them.  Errors and interrupts are raised.
+ */
+void
+bbgw_archive_convert(BbgwArchive *archive)
+{
+	BbgwBackup *backup = archive->backup;
+	size_t		buffer_size = 64 * 1024;
+	char	   *buffer = palloc(buffer_size);
+	BbgwSink   *sink = bbgw_sink_create(backup->order.compression, backup->order.compression_level,
+										&backup->bytes_written);
+	ListCell   *lc;
+
+	foreach(lc, archive->dumped)
+	{
+		DumpedFile *file = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		if (backup->order.compression != BBGW_COMPRESSION_NONE &&
+			ends_with(file->name, BBGW_DATA_SUFFIX))
+			compress_file(archive, sink, file->name, buffer, buffer_size);
+		else
+		{
+			add_as_is(archive, file->name);
+			pg_atomic_fetch_add_u64(&backup->bytes_done, file->size);
+		}
+	}
+	pfree(buffer);
+}
+
+/*
+ * Writes the final table of contents.  Entries of tables in one piece need no
+ * change: pg_dump named their files as we do.
+ */
+static void
+write_toc(BbgwArchive *archive, BbgwPlan *plan)
+{
+	HASHCTL		ctl = {.keysize = sizeof(int),.entrysize = 2 * sizeof(int)};
+	HTAB	   *sliced = hash_create("backup_bgw sliced tables", 16, &ctl,
+									 HASH_ELEM | HASH_BLOBS);
+
+	for (uint32 i = 0; i < plan->ntables; i++)
+	{
+		BbgwTable  *table = &plan->tables[i];
+
+		if (table->nunits > 1)
+		{
+			int		   *entry = hash_search(sliced, &table->dump_id, HASH_ENTER, NULL);
+
+			entry[1] = (int) table->nunits;
+		}
+	}
+
+	bbgw_toc_set_compression(archive->toc,
+							 archive->backup->order.compression == BBGW_COMPRESSION_LZ4);
+	for (int i = 0; i < archive->toc->nentries; i++)
+	{
+		BbgwTocEntry *entry = archive->toc->entries[i];
+		int		   *found = hash_search(sliced, &entry->dump_id, HASH_FIND, NULL);
+
+		if (found)
+		{
+			char	  **names = palloc_array(char *, found[1]);
+
+			for (int slice = 0; slice < found[1]; slice++)
+				names[slice] = bbgw_name_data(entry->dump_id, slice);
+			bbgw_toc_set_files(archive->toc, entry, found[1], names);
+		}
+	}
+	bbgw_toc_write(archive->toc, bbgw_path_in(archive->directory, BBGW_TOC_NAME));
+}
+
+/*
+ * Completes the archive, whose plan has been carried out, and renames it to its
+ * destination.  When this returns, the backup is there to stay.
+ */
+void
+bbgw_archive_finish(BbgwArchive *archive, BbgwPlan *plan)
+{
+	BbgwUnit   *units = BBGW_PLAN_UNITS(plan);
+	const char *destination;
+	char	   *parent;
+
+	write_toc(archive, plan);
+	add_as_is(archive, BBGW_TOC_NAME);
+	for (uint32 i = 0; i < plan->nunits; i++)
+	{
+		char	   *name = psprintf("%s%s",
+									bbgw_name_data(plan->tables[units[i].table].dump_id,
+												   units[i].slice),
+									suffix(archive->backup));
+
+		add_to_manifest(archive, name, &units[i].file);
+		pfree(name);
+	}
+	bbgw_manifest_end(archive->manifest);
+
+	destination = archive->backup->order.destination;
+	parent = pstrdup(destination);
+	get_parent_directory(parent);
+
+	fsync_fname(archive->directory, true);
+	if (rename(archive->directory, destination) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not rename directory \"%s\" to \"%s\": %m",
+						archive->directory, destination)));
+	fsync_fname(parent, true);
+}
+
+/*
+ * Removes what there is of an archive that will not be completed.  Raises
+ * nothing; what cannot be removed is logged.
+ */
+void
+bbgw_archive_remove(BbgwArchive *archive)
+{
+	if (!rmtree(archive->directory, true))
+		ereport(LOG,
+				(errmsg("could not remove unfinished backup \"%s\"", archive->directory)));
+}

@@ -1,0 +1,290 @@
+/*-------------------------------------------------------------------------
+ *
+ * asof.c
+ *	  Reading catalogs and data as of a snapshot S of another process.
+ *
+ * The server has what is needed for logical decoding: while a "historic
+ * snapshot" is set up, every catalog scan and so every cache uses it.  Ours is
+ * no special one but an ordinary MVCC snapshot, S.
+ *
+ * Entering costs the caches: what they hold is of another time, so they are
+ * emptied on entering and on leaving.  Background workers never leave; they are
+ * as of S in each of their transactions and look at no catalog in between.
+ *
+ * GetTransactionSnapshot() returns S too while it is set up, provided that the
+ * transaction has no snapshot of its own.  So the holder takes S as a catalog
+ * snapshot, which does not count as one, and the others do not import S by the
+ * usual road.
+ *
+ * What protects S is the xmin of its holder.  A process as of S advertises the
+ * same xmin, but the files of a relation are protected by no xmin: storage.c.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "asof.h"
+
+/* S of the present transaction, registered with its top resource owner */
+static Snapshot asof_snapshot = NULL;
+
+/* a background worker does not go back to the present between transactions */
+static bool stay_asof = false;
+
+static bool callback_registered = false;
+
+/*
+ * CREATE INDEX CONCURRENTLY waits for every snapshot older than its own, but
+ * not for those of processes that only run such a command themselves and so
+ * will look at no table but theirs.  We look at no index at all, but for
+ * catalogs' and those of TOAST tables, and need not be waited for either.
+ */
+static void
+mark_in_safe_ic(void)
+{
+	LWLockAcquire(ProcArrayLock, LW_EXCLUSIVE);
+	MyProc->statusFlags |= PROC_IN_SAFE_IC;
+	ProcGlobal->statusFlags[MyProc->pgxactoff] = MyProc->statusFlags;
+	LWLockRelease(ProcArrayLock);
+}
+
+static void
+asof_teardown(void)
+{
+	asof_snapshot = NULL;
+	TeardownHistoricSnapshot(false);
+	if (!stay_asof)
+		InvalidateSystemCaches();
+}
+
+static void
+asof_xact_callback(XactEvent event, void *arg)
+{
+	Snapshot	snapshot;
+
+	if (asof_snapshot == NULL)
+		return;
+
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+
+			/*
+			 * Left to the resource owner, S would be warned of as a leak, and
+			 * given up here it must not be used by what is still to come.
+			 */
+			snapshot = asof_snapshot;
+			asof_teardown();
+			UnregisterSnapshotFromOwner(snapshot, TopTransactionResourceOwner);
+			break;
+
+		case XACT_EVENT_ABORT:
+			asof_teardown();
+			break;
+
+		case XACT_EVENT_PRE_PREPARE:
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot prepare a transaction that uses the snapshot of a backup")));
+			break;
+
+		default:
+			break;
+	}
+}
+
+static void
+asof_setup(Snapshot snapshot)
+{
+	if (!callback_registered)
+	{
+		RegisterXactCallback(asof_xact_callback, NULL);
+		callback_registered = true;
+	}
+
+	asof_snapshot = snapshot;
+	SetupHistoricSnapshot(snapshot, NULL);
+}
+
+/*
+ * Takes S and brings the transaction of the caller, S's holder, as of S.
+ * Returns a new segment with S in it, to be given to bbgw_asof_enter() in other
+ * processes, whose transactions may refer to it for as long as this one lasts.
+ *
+ * Needs a transaction that has no snapshot yet.  S is also pushed as active
+ * snapshot.  Only for background workers.
+ */
+dsm_segment *
+bbgw_snapshot_take(void)
+{
+	dsm_segment *seg;
+	Snapshot	snapshot;
+
+	Assert(IsTransactionState() && !FirstSnapshotSet && !bbgw_asof_active());
+
+	stay_asof = true;
+
+	/* one that was taken a moment ago may lack what has committed since */
+	InvalidateCatalogSnapshot();
+	snapshot = RegisterSnapshotOnOwner(GetCatalogSnapshot(RelationRelationId),
+									   TopTransactionResourceOwner);
+	InvalidateCatalogSnapshot();
+	mark_in_safe_ic();
+
+	asof_setup(snapshot);
+	InvalidateSystemCaches();
+	PushActiveSnapshot(snapshot);
+
+	seg = dsm_create(EstimateSnapshotSpace(snapshot), 0);
+	SerializeSnapshot(snapshot, dsm_segment_address(seg));
+	return seg;
+}
+
+/*
+ * Brings the present transaction as of the snapshot S in segment "handle",
+ * which process "holder_pid" holds.  Ends with the transaction.
+ *
+ * Needs a transaction that has no snapshot yet.  Raises an error if the holder
+ * is gone.  Leaves the caches to the caller.
+ */
+static Snapshot
+asof_restore(dsm_handle handle, int holder_pid)
+{
+	dsm_segment *seg;
+	bool		attached = false;
+	PGPROC	   *holder;
+	Snapshot	snapshot = NULL;
+
+	Assert(IsTransactionState() && !FirstSnapshotSet && !bbgw_asof_active());
+
+	seg = dsm_find_mapping(handle);
+	if (seg == NULL)
+	{
+		seg = dsm_attach(handle);
+		attached = true;
+	}
+	if (seg != NULL)
+	{
+		snapshot = RestoreSnapshot(dsm_segment_address(seg));
+		if (attached)
+			dsm_detach(seg);
+	}
+
+	InvalidateCatalogSnapshot();
+	holder = BackendPidGetProc(holder_pid);
+	if (snapshot == NULL || holder == NULL ||
+		!ProcArrayInstallRestoredXmin(snapshot->xmin, holder))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the snapshot of the backup is gone"),
+				 errdetail("The process with PID %d no longer holds it.", holder_pid)));
+	mark_in_safe_ic();
+
+	snapshot = RegisterSnapshotOnOwner(snapshot, TopTransactionResourceOwner);
+	asof_setup(snapshot);
+	return snapshot;
+}
+
+/*
+ * Brings the present transaction of a session as of S; see asof_restore().
+ * At its end the session is back in the present.
+ */
+Snapshot
+bbgw_asof_enter(dsm_handle handle, int holder_pid)
+{
+	Snapshot	snapshot = asof_restore(handle, holder_pid);
+
+	InvalidateSystemCaches();
+	return snapshot;
+}
+
+/*
+ * Starts a transaction as of S, with S as active snapshot, in a background
+ * worker that does nothing else; see asof_restore().
+ */
+void
+bbgw_asof_begin(dsm_handle handle, int holder_pid)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(asof_restore(handle, holder_pid));
+	if (!stay_asof)
+	{
+		InvalidateSystemCaches();
+		stay_asof = true;
+	}
+}
+
+/*
+ * Ends a transaction of bbgw_asof_begin() or bbgw_snapshot_take().
+ */
+void
+bbgw_asof_commit(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/*
+ * Is the present transaction as of some S?
+ */
+bool
+bbgw_asof_active(void)
+{
+	return asof_snapshot != NULL;
+}
+
+/*
+ * Makes the settings that every process as of S needs, for the rest of the
+ * transaction in a session, for good in a background worker:
+ *
+ * The statistics of dropped tables must not come back to life, and parallel
+ * workers would not be as of S.
+ */
+void
+bbgw_asof_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"track_counts", "off"},
+		{"max_parallel_workers_per_gather", "0"},
+	};
+
+	for (size_t i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1],
+								 PGC_SUSET, PGC_S_SESSION,
+								 stay_asof || !IsTransactionState() ?
+								 GUC_ACTION_SET : GUC_ACTION_LOCAL,
+								 true, 0, false);
+}
+
+/*
+ * Gives back the locks on relations that the transaction has piled up.  As of S
+ * no definition changes whatever others do, so the locks served nobody.  To be
+ * called when no statement is under way.  Locks of open cursors stay.
+ */
+void
+bbgw_release_locks(void)
+{
+	ResourceOwner save = CurrentResourceOwner;
+
+	if (save != NULL)
+		LockReleaseCurrentOwner(NULL, 0);
+	if (save != TopTransactionResourceOwner && TopTransactionResourceOwner != NULL)
+	{
+		CurrentResourceOwner = TopTransactionResourceOwner;
+		LockReleaseCurrentOwner(NULL, 0);
+		CurrentResourceOwner = save;
+	}
+}

@@ -1,0 +1,80 @@
+/*-------------------------------------------------------------------------
+ *
+ * backup_bgw.c
+ *	  Loads the extension, and decides who may use it.
+ *
+ * backup_bgw.h has the overview.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_authid.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+
+#include "asof.h"
+#include "backup_bgw.h"
+#include "shmem.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	/*
+	 * Loaded later, by a call of one of our functions, we have no shared
+	 * memory and no hooks.  The functions say what to do about it.
+	 */
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+
+	bbgw_guc_init();
+	bbgw_shmem_init();
+	bbgw_asof_session_init();
+}
+
+/*
+ * Raises an error unless the library was loaded at server start.
+ */
+void
+bbgw_require_preload(void)
+{
+	if (bbgw_shared == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("backup_bgw must be loaded via shared_preload_libraries"),
+				 errhint("Add backup_bgw to shared_preload_libraries and restart the server.")));
+}
+
+/*
+ * May this role start backups, and read as of their snapshots?  A backup reads
+ * everything in the database and writes files on the server.  Needs a
+ * transaction.
+ */
+bool
+bbgw_role_may_backup(Oid roleid)
+{
+	return superuser_arg(roleid) ||
+		(has_privs_of_role(roleid, ROLE_PG_READ_ALL_DATA) &&
+		 has_privs_of_role(roleid, ROLE_PG_WRITE_SERVER_FILES));
+}
+
+/*
+ * Raises an error unless the current user may start backups.
+ */
+void
+bbgw_require_privilege(void)
+{
+	if (!bbgw_role_may_backup(GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to make backups"),
+				 errdetail("Only superusers, and roles with privileges of both the \"%s\" and the \"%s\" role, may make backups.",
+						   "pg_read_all_data", "pg_write_server_files")));
+}

@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  What differs between PostgreSQL 15, 16, 17 and 18, in one place.
+ *
+ * The names defined here are those of the newest version where that is
+ * possible, so that the rest reads like code for that version.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_COMPAT_H
+#define BBGW_COMPAT_H
+
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "storage/fd.h"
+#include "storage/smgr.h"
+#include "utils/rel.h"
+
+#if PG_VERSION_NUM < 150000
+#error "backup_bgw needs PostgreSQL 15 or later"
+#endif
+
+/* 16 renamed relfilenodes to relfilelocators made of relfilenumbers */
+#if PG_VERSION_NUM < 160000
+typedef RelFileNode RelFileLocator;
+typedef Oid RelFileNumber;
+
+#define InvalidRelFileNumber	InvalidOid
+#define spcOid					spcNode
+#define dbOid					dbNode
+#define relNumber				relNode
+
+static inline RelFileLocator
+bbgw_relation_locator(Relation rel)
+{
+	return rel->rd_node;
+}
+#else
+static inline RelFileLocator
+bbgw_relation_locator(Relation rel)
+{
+	return rel->rd_locator;
+}
+#endif
+
+/* 17 replaced backend ids by proc numbers */
+#if PG_VERSION_NUM < 170000
+#include "storage/backendid.h"
+#define INVALID_PROC_NUMBER		InvalidBackendId
+#endif
+
+/* 16 made FileWrite() take const data */
+static inline int
+bbgw_file_write(File file, const void *data, int amount, off_t offset,
+				uint32 wait_event_info)
+{
+#if PG_VERSION_NUM < 160000
+	return FileWrite(file, (char *) data, amount, offset, wait_event_info);
+#else
+	return (int) FileWrite(file, data, amount, offset, wait_event_info);
+#endif
+}
+
+/* 18 dropped ExecutorRun()'s execute_once */
+#if PG_VERSION_NUM < 180000
+#define BBGW_EXECUTOR_RUN_PARAMS \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
+#define BBGW_EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
+#else
+#define BBGW_EXECUTOR_RUN_PARAMS \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count
+#define BBGW_EXECUTOR_RUN_ARGS queryDesc, direction, count
+#endif
+
+#endif							/* BBGW_COMPAT_H */

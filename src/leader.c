@@ -1,0 +1,403 @@
+/*-------------------------------------------------------------------------
+ *
+ * leader.c
+ *	  A backup from begin to end.
+ *
+ * The leader is a background worker.  It has one transaction, which holds S
+ * from before pg_dump starts until the archive is in place.
+ *
+ * Errors are not caught: an error ends the process, and what is to be done
+ * then, and when it is terminated, is done on its way out (leader_exit).  Only
+ * after a crash of the server nothing is done; the history tells of such a
+ * backup, and its unfinished directory stays.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/wait_event.h"
+
+#include "archive.h"
+#include "asof.h"
+#include "history.h"
+#include "paths.h"
+#include "pgdump.h"
+#include "session.h"
+
+/* how often a wait looks around, in ms, when nothing wakes it */
+#define POLL_INTERVAL 500
+
+static BbgwBackup *my_backup;
+static BbgwArchive *archive = NULL;
+static BackgroundWorkerHandle *worker_handles[BBGW_MAX_JOBS];
+static bool completed = false;
+
+/* outlives the transaction, for leader_exit() */
+static MemoryContext leader_context;
+
+/*
+ * Ends all processes that work for this backup, and waits for it.  Nobody
+ * writes into the archive after that.
+ */
+static void
+stop_everybody(void)
+{
+	bbgw_pgdump_kill();
+	for (int i = 0; i < my_backup->order.jobs; i++)
+		if (worker_handles[i])
+			TerminateBackgroundWorker(worker_handles[i]);
+	for (int i = 0; i < my_backup->order.jobs; i++)
+		if (worker_handles[i])
+			WaitForBackgroundWorkerShutdown(worker_handles[i]);
+}
+
+static void
+end_backup(const char *status, bool refuse)
+{
+	if (!refuse)
+	{
+		bbgw_history_write(my_backup, status, LOG);
+		bbgw_history_prune();
+	}
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->leader_pid = 0;
+	my_backup->dump_pid = 0;
+	my_backup->state = refuse && my_backup->caller_waits ? BBGW_REFUSED : BBGW_FREE;
+	LWLockRelease(bbgw_shared->lock);
+	ConditionVariableBroadcast(&my_backup->cv);
+}
+
+/*
+ * The way out of a leader that has not completed its backup.  The transaction
+ * has been aborted already.
+ */
+static void
+leader_exit(int code, Datum arg)
+{
+	BbgwError  *error = &my_backup->error;
+	bool		refuse;
+
+	if (completed)
+		return;
+
+	stop_everybody();
+	if (archive)
+		bbgw_archive_remove(archive);
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	if (error->sqlerrcode == 0)
+	{
+		error->sqlerrcode = ERRCODE_ADMIN_SHUTDOWN;
+		strlcpy(error->message, "the leader of the backup was terminated",
+				sizeof(error->message));
+		strlcpy(error->hint, "More details may be available in the server log.",
+				sizeof(error->hint));
+	}
+	refuse = my_backup->state == BBGW_STARTING;
+	LWLockRelease(bbgw_shared->lock);
+
+	end_backup(error->sqlerrcode == ERRCODE_QUERY_CANCELED ? "cancelled" : "failed",
+			   refuse);
+}
+
+static void
+set_phase(BbgwPhase phase)
+{
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->phase = phase;
+	LWLockRelease(bbgw_shared->lock);
+	ConditionVariableBroadcast(&my_backup->cv);
+}
+
+/*
+ * Raises an error if the backup is to be given up: cancelled, or a worker has
+ * failed.
+ */
+static void
+check_on_others(void)
+{
+	bool		cancelled;
+	bool		finished[BBGW_MAX_JOBS];
+	BbgwError	worker_error;
+
+	CHECK_FOR_INTERRUPTS();
+
+	/* look at the processes first, as they leave their word before they go */
+	for (int i = 0; i < my_backup->order.jobs; i++)
+	{
+		pid_t		pid;
+
+		finished[i] = worker_handles[i] == NULL ||
+			GetBackgroundWorkerPid(worker_handles[i], &pid) != BGWH_STOPPED;
+	}
+
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	cancelled = my_backup->cancelled;
+	worker_error = my_backup->worker_error;
+	for (int i = 0; i < my_backup->order.jobs; i++)
+		finished[i] |= my_backup->workers[i].finished;
+	LWLockRelease(bbgw_shared->lock);
+
+	if (cancelled)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("the backup was cancelled")));
+	if (worker_error.sqlerrcode != 0)
+		bbgw_error_throw(&worker_error, "");
+	for (int i = 0; i < my_backup->order.jobs; i++)
+		if (!finished[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_ADMIN_SHUTDOWN),
+					 errmsg("a table worker of the backup was terminated"),
+					 errhint("More details may be available in the server log.")));
+}
+
+static BbgwRequest *
+read_request(void)
+{
+	dsm_segment *seg = dsm_attach(my_backup->order.request);
+	BbgwRequest *request;
+
+	if (seg == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("the caller of start_backup() is gone")));
+	request = bbgw_request_read(dsm_segment_address(seg));
+	dsm_detach(seg);
+	return request;
+}
+
+static void
+start_workers(void)
+{
+	for (int i = 0; i < my_backup->order.jobs; i++)
+	{
+		BackgroundWorker worker;
+		pid_t		pid;
+
+		memset(&worker, 0, sizeof(worker));
+		worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+		worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+		worker.bgw_restart_time = BGW_NEVER_RESTART;
+		strlcpy(worker.bgw_library_name, "backup_bgw", sizeof(worker.bgw_library_name));
+		strlcpy(worker.bgw_function_name, "bbgw_worker_main", sizeof(worker.bgw_function_name));
+		snprintf(worker.bgw_name, BGW_MAXLEN, "backup_bgw worker %d for backup " INT64_FORMAT,
+				 i + 1, my_backup->id);
+		snprintf(worker.bgw_type, BGW_MAXLEN, "backup_bgw worker");
+		worker.bgw_main_arg = Int32GetDatum((int32) (my_backup - bbgw_shared->backups) *
+											BBGW_MAX_JOBS + i);
+		worker.bgw_notify_pid = MyProcPid;
+
+		if (!RegisterDynamicBackgroundWorker(&worker, &worker_handles[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("could not start table worker %d of %d: no background worker slot is free",
+							i + 1, my_backup->order.jobs),
+					 errhint("Increase max_worker_processes (now %d), or decrease the number of jobs.",
+							 max_worker_processes)));
+		if (WaitForBackgroundWorkerStartup(worker_handles[i], &pid) == BGWH_POSTMASTER_DIED)
+			proc_exit(1);
+	}
+}
+
+/*
+ * Starts pg_dump, and waits until it is as of S.
+ */
+static void
+start_pg_dump(const BbgwRequest *request)
+{
+	bool		connected = false;
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->dump_wanted = true;
+	LWLockRelease(bbgw_shared->lock);
+
+	bbgw_pgdump_start(my_backup, request, bbgw_archive_directory(archive));
+	while (!connected)
+	{
+		if (bbgw_pgdump_poll(false, POLL_INTERVAL))
+			elog(ERROR, "pg_dump has ended without using the snapshot of the backup");
+		check_on_others();
+
+		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+		connected = my_backup->dump_pid != 0;
+		LWLockRelease(bbgw_shared->lock);
+	}
+}
+
+/*
+ * From here on the backup runs whether its caller waits or not, unless the
+ * caller gave up a moment ago.
+ */
+static void
+report_start(void)
+{
+	check_on_others();
+	bbgw_history_write(my_backup, "running", ERROR);
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->state = BBGW_RUNNING;
+	my_backup->phase = BBGW_PHASE_SCHEMA;
+	LWLockRelease(bbgw_shared->lock);
+	ConditionVariableBroadcast(&my_backup->cv);
+
+	ereport(LOG,
+			(errmsg("backup " INT64_FORMAT " of database \"%s\" to \"%s\" started",
+					my_backup->id, NameStr(my_backup->order.datname), my_backup->order.destination)));
+}
+
+/*
+ * Makes the plan from what pg_dump has left.
+ */
+static BbgwPlan *
+make_plan(const BbgwRequest *request)
+{
+	dsm_segment *seg;
+	BbgwPlan   *plan;
+	uint64		dumped;
+	BbgwToc    *toc = bbgw_archive_read_toc(archive);
+
+	SPI_connect();
+	bbgw_storage_check_catalogs();
+	seg = bbgw_plan_create(toc, request->slice_size);
+	SPI_finish();
+
+	dsm_pin_mapping(seg);
+	plan = dsm_segment_address(seg);
+	dumped = bbgw_archive_take_over(archive, plan);
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->plan = dsm_segment_handle(seg);
+	my_backup->tables_total = plan->ntables;
+	my_backup->bytes_total = plan->bytes + dumped;
+	my_backup->copying_at = GetCurrentTimestamp();
+	my_backup->phase = BBGW_PHASE_COPYING;
+	LWLockRelease(bbgw_shared->lock);
+	ConditionVariableBroadcast(&my_backup->cv);
+	return plan;
+}
+
+static void
+wait_for_workers(BbgwPlan *plan)
+{
+	bool		finished = false;
+
+	while (!finished)
+	{
+		check_on_others();
+
+		finished = true;
+		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+		for (int i = 0; i < my_backup->order.jobs; i++)
+			finished &= my_backup->workers[i].finished;
+		LWLockRelease(bbgw_shared->lock);
+
+		if (!finished)
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 POLL_INTERVAL, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+		}
+	}
+
+	for (uint32 i = 0; i < plan->nunits; i++)
+		if (!BBGW_PLAN_UNITS(plan)[i].done)
+			elog(ERROR, "unit %u of the backup was not done", i);
+}
+
+static void
+run_backup(void)
+{
+	BbgwRequest *request = read_request();
+	dsm_segment *snapshot;
+	BbgwPlan   *plan;
+
+	StartTransactionCommand();
+	MemoryContextSwitchTo(leader_context);
+	snapshot = bbgw_snapshot_take();
+	dsm_pin_mapping(snapshot);
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->snapshot = dsm_segment_handle(snapshot);
+	LWLockRelease(bbgw_shared->lock);
+
+	SPI_connect();
+	bbgw_patterns_check(request->include, request->exclude);
+	SPI_finish();
+	bbgw_session_search_path();
+
+	archive = bbgw_archive_create(my_backup);
+	start_workers();
+	start_pg_dump(request);
+	report_start();
+
+	while (!bbgw_pgdump_poll(true, POLL_INTERVAL))
+		check_on_others();
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->dump_pid = 0;
+	LWLockRelease(bbgw_shared->lock);
+
+	plan = make_plan(request);
+	bbgw_archive_convert(archive);
+	wait_for_workers(plan);
+
+	set_phase(BBGW_PHASE_FINISHING);
+	check_on_others();
+	bbgw_archive_finish(archive, plan);
+
+	/* the archive is there to stay, whatever happens to this process */
+	completed = true;
+	end_backup("completed", false);
+	ereport(LOG,
+			(errmsg("backup " INT64_FORMAT " of database \"%s\" to \"%s\" completed",
+					my_backup->id, NameStr(my_backup->order.datname), my_backup->order.destination)));
+	bbgw_asof_commit();
+}
+
+/*
+ * Entry point.  The argument is the number of the backup's slot, which
+ * start_backup() has filled in.
+ */
+void
+bbgw_leader_main(Datum arg)
+{
+	my_backup = &bbgw_shared->backups[DatumGetInt32(arg)];
+
+	/* before ShutdownPostgres(), that is, called after it */
+	before_shmem_exit(leader_exit, 0);
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->leader_pid = MyProcPid;
+	LWLockRelease(bbgw_shared->lock);
+
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(my_backup->order.dboid, InvalidOid, 0);
+	bbgw_session_settings();
+
+	leader_context = AllocSetContextCreate(TopMemoryContext, "backup_bgw leader",
+										   ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(leader_context);
+	PG_TRY();
+	{
+		run_backup();
+	}
+	PG_CATCH();
+	{
+		/* The caller, and the history, are to know why. */
+		MemoryContextSwitchTo(leader_context);
+		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+		bbgw_error_capture(&my_backup->error, CopyErrorData());
+		LWLockRelease(bbgw_shared->lock);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}

@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * paths.c
+ *	  Makes paths and file names (paths.h).  Results are palloc'd.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "pgtime.h"
+#include "utils/timestamp.h"
+
+#include "paths.h"
+
+/*
+ * History file of a backup, relative to the data directory.
+ */
+char *
+bbgw_path_history(int64 id)
+{
+	return psprintf("%s/" INT64_FORMAT "%s", BBGW_HISTORY_DIR, id,
+					BBGW_HISTORY_SUFFIX);
+}
+
+/*
+ * Directory that the archive is in until it is complete.
+ */
+char *
+bbgw_path_partial(const char *destination)
+{
+	return psprintf("%s%s", destination, BBGW_PARTIAL_SUFFIX);
+}
+
+/*
+ * A file in a directory.
+ */
+char *
+bbgw_path_in(const char *directory, const char *name)
+{
+	return psprintf("%s/%s", directory, name);
+}
+
+/*
+ * Data file of a slice (counted from 0) of a table, as toc.dat names it.  A
+ * table in one piece keeps the name that pg_dump gave it.
+ */
+char *
+bbgw_name_data(int dump_id, int slice)
+{
+	if (slice == 0)
+		return psprintf("%d%s", dump_id, BBGW_DATA_SUFFIX);
+	return psprintf("%d_%d%s", dump_id, slice + 1, BBGW_DATA_SUFFIX);
+}
+
+/*
+ * Name of a backup whose caller gave none: <dbname>-<UTC yyyymmddThhmmssZ>.
+ * A database name may have slashes in it, a file name may not.
+ */
+char *
+bbgw_name_default_destination(const char *datname, TimestampTz now)
+{
+	pg_time_t	t = timestamptz_to_time_t(now);
+	char		stamp[32];
+	char	   *name;
+
+	pg_strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", pg_gmtime(&t));
+	name = psprintf("%s-%s", datname, stamp);
+	for (char *p = name; *p; p++)
+		if (*p == '/')
+			*p = '_';
+	return name;
+}

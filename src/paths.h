@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * paths.h
+ *	  Every directory and file name that backup_bgw makes.
+ *
+ * $PGDATA/backup_bgw/history/<id>.json		history.c
+ * <destination>.partial/					archive.c, then renamed to
+ * <destination>/							a complete backup
+ *	   toc.dat								pg_dump's, with our file names
+ *	   <dumpid>.dat							data of a table
+ *	   <dumpid>_<n>.dat						its n-th further slice (n >= 2)
+ *	   blob_<oid>.dat, *.toc				pg_dump's large objects
+ *	   backup_manifest
+ * Data files have the suffix .lz4 when compressed.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_PATHS_H
+#define BBGW_PATHS_H
+
+#include "backup_bgw.h"
+
+#include "datatype/timestamp.h"
+
+#define BBGW_STATE_DIR			"backup_bgw"
+#define BBGW_HISTORY_DIR		BBGW_STATE_DIR "/history"
+#define BBGW_HISTORY_SUFFIX		".json"
+#define BBGW_PARTIAL_SUFFIX		".partial"
+#define BBGW_DATA_SUFFIX		".dat"
+#define BBGW_LZ4_SUFFIX			".lz4"
+#define BBGW_TOC_NAME			"toc.dat"
+#define BBGW_MANIFEST_NAME		"backup_manifest"
+
+/* the longest name we append to a destination */
+#define BBGW_MAX_NAME			64
+
+extern char *bbgw_path_history(int64 id);
+extern char *bbgw_path_partial(const char *destination);
+extern char *bbgw_path_in(const char *directory, const char *name);
+extern char *bbgw_name_data(int dump_id, int slice);
+extern char *bbgw_name_default_destination(const char *datname, TimestampTz now);
+
+#endif							/* BBGW_PATHS_H */

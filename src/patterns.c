@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * patterns.c
+ *	  Checks include and exclude patterns before pg_dump gets them.
+ *
+ * pg_dump is content if one of several -t patterns matches something; a typo in
+ * another goes unnoticed until the restore.  We are not.  (-T patterns that
+ * match nothing are no error there, and only a warning here.)
+ *
+ * The language of patterns is psql's: letters are folded to lower case, "*" is
+ * any sequence and "?" any character, a dot separates schema and name, double
+ * quotes make all that literal, and the rest is a regular expression.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "asof.h"
+#include "request.h"
+
+/* database, schema, name: as many dots as a pattern may have, plus one */
+#define MAX_PARTS 3
+
+static void
+begin_part(StringInfo part)
+{
+	initStringInfo(part);
+	appendStringInfoString(part, "^(");
+}
+
+/*
+ * Translates a pattern into anchored regular expressions, one for each part
+ * between dots.  Returns their number.
+ */
+static int
+pattern_to_regexes(const char *pattern, StringInfoData parts[MAX_PARTS])
+{
+	int			n = 0;
+	bool		quoted = false;
+	const char *p = pattern;
+
+	begin_part(&parts[0]);
+	while (*p)
+	{
+		StringInfo	part = &parts[n];
+		int			len = pg_mblen(p);
+
+		if (*p == '"')
+		{
+			if (quoted && p[1] == '"')
+				appendStringInfoChar(part, *p++);
+			else
+				quoted = !quoted;
+		}
+		else if (!quoted && *p == '.')
+		{
+			if (++n == MAX_PARTS)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("improper relation name (too many dotted names): %s", pattern)));
+			begin_part(&parts[n]);
+		}
+		else if (!quoted && *p == '*')
+			appendStringInfoString(part, ".*");
+		else if (!quoted && *p == '?')
+			appendStringInfoChar(part, '.');
+		else if (*p == '$' ||
+				 (quoted && strchr("|*+?()[]{}.^\\", *p)) ||
+				 (*p == '[' && p[1] == ']'))
+			appendStringInfo(part, "\\%c", *p);
+		else if (!quoted && *p >= 'A' && *p <= 'Z')
+			appendStringInfoChar(part, pg_tolower((unsigned char) *p));
+		else
+			appendBinaryStringInfo(part, p, len);
+		p += len;
+	}
+	for (int i = 0; i <= n; i++)
+		appendStringInfoString(&parts[i], ")$");
+	return n + 1;
+}
+
+static bool
+pattern_matches(const char *pattern)
+{
+	StringInfoData parts[MAX_PARTS];
+	int			n = pattern_to_regexes(pattern, parts);
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2];
+	int			ret;
+	bool		isnull;
+	bool		found;
+
+	values[0] = CStringGetTextDatum(parts[n - 1].data);
+	values[1] = CStringGetTextDatum(n > 1 ? parts[n - 2].data : "");
+	ret = SPI_execute_with_args("SELECT EXISTS (SELECT"
+								" FROM pg_catalog.pg_class c"
+								" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+								" WHERE c.relkind IN ('r', 'S', 'v', 'm', 'f', 'p')"
+								" AND c.relname OPERATOR(pg_catalog.~) $1 COLLATE pg_catalog.default"
+								" AND CASE WHEN $2 = '' THEN pg_catalog.pg_table_is_visible(c.oid)"
+								" ELSE n.nspname OPERATOR(pg_catalog.~) $2 COLLATE pg_catalog.default END)",
+								2, types, values, NULL, true, 1);
+	if (ret != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not read pg_class: %s", SPI_result_code_string(ret));
+	found = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
+									   SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/*
+ * Raises an error for an include pattern that matches nothing as of S, and
+ * writes to the log about such exclude patterns.  The caller is as of S, has it
+ * as active snapshot, is connected to SPI and has the search_path that pg_dump's
+ * session will begin with.
+ */
+void
+bbgw_patterns_check(List *include, List *exclude)
+{
+	ListCell   *lc;
+
+	foreach(lc, include)
+		if (!pattern_matches(lfirst(lc)))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("no tables match include pattern \"%s\"", (char *) lfirst(lc)),
+					 errhint("Patterns are those of pg_dump -t.")));
+	foreach(lc, exclude)
+		if (!pattern_matches(lfirst(lc)))
+			ereport(LOG,
+					(errmsg("no tables match exclude pattern \"%s\"", (char *) lfirst(lc))));
+	bbgw_release_locks();
+}

@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * pgdump.h
+ *	  pg_dump as a child process of the leader.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_PGDUMP_H
+#define BBGW_PGDUMP_H
+
+#include "request.h"
+
+extern char *bbgw_pgdump_find(void);
+extern void bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
+							  const char *directory);
+extern bool bbgw_pgdump_poll(bool connected, long timeout);
+extern void bbgw_pgdump_kill(void);
+
+#endif							/* BBGW_PGDUMP_H */

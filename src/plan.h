@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.h
+ *	  What the table workers are to read, and what became of it.
+ *
+ * The leader makes the plan in dynamic shared memory, workers take units from
+ * it one after another and write their results there.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_PLAN_H
+#define BBGW_PLAN_H
+
+#include "backup_bgw.h"
+
+#include "sink.h"
+#include "storage.h"
+#include "toc.h"
+
+/* A table; constant once the plan is published, but for nunits_done */
+typedef struct BbgwTable
+{
+	BbgwStorage heap;
+	BbgwStorage toast;			/* oid 0: has none */
+	BbgwStorage toast_index;
+	NameData	nspname;
+	NameData	relname;
+	BlockNumber nblocks;		/* of the heap */
+	uint64		bytes;			/* heap and TOAST */
+	int			dump_id;		/* of its TABLE DATA entry */
+	uint32		nunits;
+	pg_atomic_uint32 nunits_done;	/* by workers */
+} BbgwTable;
+
+/* A block range of a table, and the file it becomes */
+typedef struct BbgwUnit
+{
+	/* constant once the plan is published */
+	uint32		table;
+	int			slice;			/* number of this range in its table, from 0 */
+	BlockNumber start;
+	BlockNumber nblocks;		/* InvalidBlockNumber: to the end */
+	uint64		bytes;			/* its share of the table's */
+
+	/* written by the worker that took the unit, read after all have ended */
+	bool		done;
+	uint64		rows;
+	BbgwFileInfo file;
+} BbgwUnit;
+
+typedef struct BbgwPlan
+{
+	uint32		ntables;
+	uint32		nunits;
+	uint64		bytes;			/* sum over the tables */
+	Size		units_offset;	/* in this structure */
+	pg_atomic_uint32 next_unit; /* first one that nobody has taken */
+	BbgwTable	tables[FLEXIBLE_ARRAY_MEMBER];
+	/* then the units */
+} BbgwPlan;
+
+#define BBGW_PLAN_UNITS(plan) ((BbgwUnit *) ((char *) (plan) + (plan)->units_offset))
+
+extern dsm_segment *bbgw_plan_create(const BbgwToc *toc, int slice_size);
+
+#endif							/* BBGW_PLAN_H */

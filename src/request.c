@@ -1,0 +1,332 @@
+/*-------------------------------------------------------------------------
+ *
+ * request.c
+ *	  Checks and normalizes what the caller of start_backup() asks for.
+ *
+ * Every check raises an error that says what to do, and changes nothing.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <lz4hc.h>
+
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/guc.h"
+
+#include "paths.h"
+#include "request.h"
+
+/*
+ * Parses 'none', 'lz4' or 'lz4:LEVEL'.
+ */
+void
+bbgw_request_compression(const char *text, BbgwCompression *compression, int *level)
+{
+	char	   *end;
+	long		value;
+
+	*level = 0;
+	if (strcmp(text, "none") == 0)
+		*compression = BBGW_COMPRESSION_NONE;
+	else if (strcmp(text, "lz4") == 0)
+		*compression = BBGW_COMPRESSION_LZ4;
+	else if (strncmp(text, "lz4:", 4) == 0)
+	{
+		*compression = BBGW_COMPRESSION_LZ4;
+		errno = 0;
+		value = strtol(text + 4, &end, 10);
+		if (end == text + 4 || *end != '\0' || errno != 0 ||
+			value < 1 || value > LZ4HC_CLEVEL_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid lz4 compression level: \"%s\"", text + 4),
+					 errhint("The level must be an integer from 1 to %d.", LZ4HC_CLEVEL_MAX)));
+		*level = (int) value;
+	}
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized compression: \"%s\"", text),
+				 errhint("Use \"lz4\", \"lz4:LEVEL\" or \"none\".")));
+}
+
+/*
+ * Parses a rate such as '50MB' (per second).  A number alone is in kilobytes,
+ * as for pg_basebackup --max-rate.  Returns bytes.
+ */
+uint64
+bbgw_request_rate(const char *text)
+{
+	static const struct
+	{
+		const char *unit;
+		double		factor;
+	}			units[] = {
+		{"", 1024.0}, {"B", 1.0}, {"k", 1024.0}, {"kB", 1024.0},
+		{"M", 1048576.0}, {"MB", 1048576.0}, {"GB", 1073741824.0},
+		{"TB", 1099511627776.0},
+	};
+	char	   *end;
+	double		value;
+
+	errno = 0;
+	value = strtod(text, &end);
+	if (end != text && errno == 0)
+	{
+		while (isspace((unsigned char) *end))
+			end++;
+		for (size_t i = 0; i < lengthof(units); i++)
+		{
+			double		bytes = value * units[i].factor;
+
+			if (strcmp(end, units[i].unit) == 0 && bytes >= 1024.0 && bytes < 1e15)
+				return (uint64) bytes;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for max_rate: \"%s\"", text),
+			 errhint("Give bytes per second as a number with one of the units \"kB\", \"MB\", \"GB\" and \"TB\", at least 1kB.")));
+}
+
+/* Is path the directory dir, or below it?  Both canonical. */
+static bool
+path_is_within(const char *path, const char *dir)
+{
+	size_t		len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 &&
+		(path[len] == '\0' || path[len] == '/' || dir[len - 1] == '/');
+}
+
+/*
+ * A backup in the data directory would be in every physical backup, and what
+ * checks or cleans that directory does not expect it.  The same holds for the
+ * directories of tablespaces.
+ */
+static void
+check_outside_data(const char *destination, const char *real_parent)
+{
+	char	   *real_data = realpath(DataDir, NULL);
+	DIR		   *dir;
+	struct dirent *de;
+
+	if (real_data && path_is_within(real_parent, real_data))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("destination \"%s\" is inside the data directory", destination),
+				 errhint("Choose a directory outside \"%s\".", DataDir)));
+	free(real_data);
+
+	dir = AllocateDir("pg_tblspc");
+	while ((de = ReadDir(dir, "pg_tblspc")) != NULL)
+	{
+		char		link[MAXPGPATH];
+		char	   *real;
+
+		if (strspn(de->d_name, "0123456789") != strlen(de->d_name))
+			continue;
+		snprintf(link, sizeof(link), "pg_tblspc/%s", de->d_name);
+		real = realpath(link, NULL);
+		if (real && path_is_within(real_parent, real))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("destination \"%s\" is inside the tablespace directory \"%s\"",
+							destination, real)));
+		free(real);
+	}
+	FreeDir(dir);
+}
+
+static void
+check_free(const char *destination)
+{
+	char	   *partial = bbgw_path_partial(destination);
+	struct stat st;
+
+	switch (pg_check_dir(destination))
+	{
+		case 0:					/* not there */
+		case 1:					/* empty */
+			break;
+		case -1:
+			if (errno == ENOTDIR)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_FILE),
+						 errmsg("destination \"%s\" exists and is not a directory",
+								destination)));
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not access destination \"%s\": %m", destination)));
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_FILE),
+					 errmsg("destination \"%s\" exists and is not empty", destination),
+					 errhint("Choose another destination, or remove or empty the directory.")));
+	}
+
+	if (lstat(partial, &st) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_FILE),
+				 errmsg("\"%s\" exists", partial),
+				 errdetail("Another backup is writing there, or one was left unfinished when the server stopped."),
+				 errhint("If no backup is running there, remove the directory.")));
+}
+
+/*
+ * Makes a destination (NULL: default name) an absolute, canonical path, and
+ * checks that a backup can be written there.
+ */
+char *
+bbgw_request_destination(const char *text, const char *datname, TimestampTz now)
+{
+	char	   *name;
+	char	   *destination;
+	char	   *parent;
+	char	   *real_parent;
+	struct stat st;
+
+	name = text ? pstrdup(text) : bbgw_name_default_destination(datname, now);
+	if (name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("destination must not be empty")));
+
+	if (is_absolute_path(name))
+		destination = name;
+	else if (bbgw_directory[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 text ?
+				 errmsg("destination \"%s\" is relative, and backup_bgw.directory is not set", text) :
+				 errmsg("no destination was given, and backup_bgw.directory is not set"),
+				 errhint("Give an absolute path, or set backup_bgw.directory.")));
+	else
+		destination = psprintf("%s/%s", bbgw_directory, name);
+
+	if (strlen(destination) + strlen(BBGW_PARTIAL_SUFFIX) + BBGW_MAX_NAME >= MAXPGPATH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("destination is too long")));
+	canonicalize_path(destination);
+
+	parent = pstrdup(destination);
+	get_parent_directory(parent);
+	if (parent[0] == '\0' || strcmp(parent, destination) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid destination: \"%s\"", destination)));
+
+	real_parent = realpath(parent, NULL);
+	if (real_parent == NULL || stat(real_parent, &st) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not access directory \"%s\" of the destination: %m", parent),
+				 errhint("It must exist and be writable by the user the server runs as.")));
+	if (!S_ISDIR(st.st_mode))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a directory", parent)));
+	check_outside_data(destination, real_parent);
+	{
+		/* the last component may itself lead there */
+		char	   *real = realpath(destination, NULL);
+
+		if (real)
+			check_outside_data(destination, real);
+		free(real);
+	}
+	check_free(destination);
+	if (access(real_parent, W_OK | X_OK) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("directory \"%s\" of the destination is not writable: %m", parent),
+				 errhint("It must be writable by the user the server runs as.")));
+	free(real_parent);
+	return destination;
+}
+
+static Size
+strings_size(List *strings)
+{
+	Size		size = 1;
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		size += strlen(lfirst(lc)) + 1;
+	return size;
+}
+
+static char *
+write_strings(char *dst, List *strings)
+{
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		dst = stpcpy(dst, lfirst(lc)) + 1;
+	*dst++ = '\0';
+	return dst;
+}
+
+static const char *
+read_strings(const char *src, List **strings)
+{
+	*strings = NIL;
+	for (; *src; src += strlen(src) + 1)
+		*strings = lappend(*strings, pstrdup(src));
+	return src + 1;
+}
+
+/*
+ * Size of a request as it travels to the leader: slice_size, then the strings,
+ * each null-terminated; of lists an empty string is the end.
+ */
+Size
+bbgw_request_size(const BbgwRequest *request)
+{
+	return sizeof(int) +
+		strlen(request->conninfo) + 1 + strlen(request->pg_dump_path) + 1 +
+		strings_size(request->include) + strings_size(request->exclude);
+}
+
+/*
+ * Writes bbgw_request_size() bytes to dst.
+ */
+void
+bbgw_request_write(char *dst, const BbgwRequest *request)
+{
+	memcpy(dst, &request->slice_size, sizeof(int));
+	dst += sizeof(int);
+	dst = stpcpy(dst, request->conninfo) + 1;
+	dst = stpcpy(dst, request->pg_dump_path) + 1;
+	dst = write_strings(dst, request->include);
+	write_strings(dst, request->exclude);
+}
+
+/*
+ * The reverse of bbgw_request_write(), into the current memory context.
+ */
+BbgwRequest *
+bbgw_request_read(const char *src)
+{
+	BbgwRequest *request = palloc0(sizeof(BbgwRequest));
+
+	memcpy(&request->slice_size, src, sizeof(int));
+	src += sizeof(int);
+	request->conninfo = pstrdup(src);
+	src += strlen(src) + 1;
+	request->pg_dump_path = pstrdup(src);
+	src += strlen(src) + 1;
+	src = read_strings(src, &request->include);
+	read_strings(src, &request->exclude);
+	return request;
+}

@@ -1,0 +1,43 @@
+/*-------------------------------------------------------------------------
+ *
+ * request.h
+ *	  What the caller of start_backup() asks for.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_REQUEST_H
+#define BBGW_REQUEST_H
+
+#include "shmem.h"
+
+#include "nodes/pg_list.h"
+
+extern void bbgw_request_compression(const char *text, BbgwCompression *compression,
+									 int *level);
+extern uint64 bbgw_request_rate(const char *text);
+extern char *bbgw_request_destination(const char *text, const char *datname,
+									  TimestampTz now);
+
+/*
+ * What the leader needs besides what is in the slot: patterns, and settings as
+ * they are in the session of the caller.
+ */
+typedef struct BbgwRequest
+{
+	char	   *conninfo;
+	char	   *pg_dump_path;	/* resolved */
+	int			slice_size;		/* in blocks; 0: no slices */
+	List	   *include;
+	List	   *exclude;
+} BbgwRequest;
+
+extern Size bbgw_request_size(const BbgwRequest *request);
+extern void bbgw_request_write(char *dst, const BbgwRequest *request);
+extern BbgwRequest *bbgw_request_read(const char *src);
+
+/* patterns.c */
+extern void bbgw_patterns_check(List *include, List *exclude);
+
+#endif							/* BBGW_REQUEST_H */

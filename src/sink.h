@@ -1,0 +1,76 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink.h
+ *	  Where the bytes of a data file go: a chain of stages.
+ *
+ *	 rowtext.c ──► [ sink_lz4.c ──► ] sink_file.c ──► data file
+ *
+ * A chain is made by bbgw_sink_create() and serves one file after another:
+ *
+ *	 begin	once per file
+ *	 write	any number of times; the data is the caller's and may be changed as
+ *			soon as the call returns
+ *	 end	once per file; what a stage kept back goes to the next stage, whose
+ *			end it then calls.  The file is complete and fsynced after that.
+ *
+ * Errors are raised.  There is nothing to clean up then: a process whose sink
+ * failed ends, and the leader removes the whole unfinished archive.
+ *
+ * A chain lives in the memory context that was current when it was made, and
+ * does not care for transactions.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_SINK_H
+#define BBGW_SINK_H
+
+#include "shmem.h"
+
+#include "common/checksum_helper.h"
+#include "pgtime.h"
+
+/* What there is to say about a finished file. */
+typedef struct BbgwFileInfo
+{
+	uint64		size;
+	pg_time_t	mtime;
+	int			checksum_len;
+	uint8		checksum[4];	/* CRC-32C */
+} BbgwFileInfo;
+
+typedef struct BbgwSink BbgwSink;
+
+typedef struct BbgwSinkOps
+{
+	void		(*begin) (BbgwSink *sink, const char *path);
+	void		(*write) (BbgwSink *sink, const char *data, size_t len);
+	void		(*end) (BbgwSink *sink, BbgwFileInfo *info);
+} BbgwSinkOps;
+
+/* Each stage embeds this as its first member. */
+struct BbgwSink
+{
+	const BbgwSinkOps *ops;
+	BbgwSink   *next;
+};
+
+static inline void
+bbgw_sink_write(BbgwSink *sink, const char *data, size_t len)
+{
+	sink->ops->write(sink, data, len);
+}
+
+extern BbgwSink *bbgw_sink_create(BbgwCompression compression, int level,
+								  pg_atomic_uint64 *bytes_written);
+extern void bbgw_sink_begin(BbgwSink *sink, const char *path);
+extern void bbgw_sink_end(BbgwSink *sink, BbgwFileInfo *info);
+
+/* sink_file.c */
+extern BbgwSink *bbgw_sink_file_new(pg_atomic_uint64 *bytes_written);
+
+/* sink_lz4.c */
+extern BbgwSink *bbgw_sink_lz4_new(BbgwSink *next, int level);
+
+#endif							/* BBGW_SINK_H */

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * storage.h
+ *	  Are the files of S still there?
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_STORAGE_H
+#define BBGW_STORAGE_H
+
+#include "backup_bgw.h"
+
+/* A relation and its file as of S */
+typedef struct BbgwStorage
+{
+	Oid			oid;
+	Oid			tablespace;		/* never 0, unlike pg_class.reltablespace */
+	RelFileNumber filenumber;
+} BbgwStorage;
+
+extern bool bbgw_storage_blocks(const BbgwStorage *storage, BlockNumber *nblocks);
+extern bool bbgw_storage_is_current(const BbgwStorage *storage);
+extern bool bbgw_storage_is_open(const BbgwStorage *storage, Relation rel);
+extern void bbgw_storage_lost(const char *nspname, const char *relname) pg_attribute_noreturn();
+extern void bbgw_storage_check_catalogs(void);
+
+#endif							/* BBGW_STORAGE_H */

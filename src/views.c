@@ -1,0 +1,230 @@
+/*-------------------------------------------------------------------------
+ *
+ * views.c
+ *	  What the views backup_progress, backup_workers and backup_history select
+ *	  from.
+ *
+ * As with pg_stat_activity, a role sees its own backups and those of roles whose
+ * privileges it has; pg_read_all_stats sees all.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_authid.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+
+#include "history.h"
+
+PG_FUNCTION_INFO_V1(backup_bgw_progress);
+PG_FUNCTION_INFO_V1(backup_bgw_workers);
+PG_FUNCTION_INFO_V1(backup_bgw_history);
+
+static bool
+visible(Oid roleid)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+		has_privs_of_role(GetUserId(), roleid);
+}
+
+/*
+ * Copies of all slots in use, so that no lock is held while rows are made.
+ */
+static BbgwBackup *
+copy_backups(int *n)
+{
+	BbgwBackup *copies = palloc(bbgw_max_backups * sizeof(BbgwBackup));
+
+	*n = 0;
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	for (int i = 0; i < bbgw_max_backups; i++)
+	{
+		BbgwBackup *backup = &bbgw_shared->backups[i];
+
+		if (backup->state == BBGW_STARTING || backup->state == BBGW_RUNNING)
+			memcpy(&copies[(*n)++], backup, sizeof(BbgwBackup));
+	}
+	LWLockRelease(bbgw_shared->lock);
+	return copies;
+}
+
+/*
+ * One row per running backup.
+ */
+Datum
+backup_bgw_progress(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	TimestampTz now = GetCurrentTimestamp();
+	BbgwBackup *backups;
+	int			n;
+
+	bbgw_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	backups = copy_backups(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		BbgwBackup *backup = &backups[i];
+		Datum		values[21];
+		bool		nulls[21] = {0};
+		int			c = 0;
+		uint64		bytes_done = pg_atomic_read_u64(&backup->bytes_done);
+		bool		planned = backup->phase >= BBGW_PHASE_COPYING;
+		double		percent = 0;
+		double		rate = 0;
+
+		if (!visible(backup->order.roleid))
+			continue;
+
+		if (planned)
+		{
+			double		seconds = (now - backup->copying_at) / (double) USECS_PER_SEC;
+
+			bytes_done = Min(bytes_done, backup->bytes_total);
+			percent = backup->bytes_total == 0 ? 100 :
+				100.0 * bytes_done / backup->bytes_total;
+			if (seconds > 0)
+				rate = bytes_done / seconds;
+		}
+
+		values[c++] = Int64GetDatum(backup->id);
+		values[c++] = ObjectIdGetDatum(backup->order.dboid);
+		values[c++] = NameGetDatum(&backup->order.datname);
+		values[c++] = NameGetDatum(&backup->order.rolname);
+		nulls[c] = backup->leader_pid == 0;
+		values[c++] = Int32GetDatum(backup->leader_pid);
+		values[c++] = CStringGetTextDatum(bbgw_phase_name(backup->phase));
+		values[c++] = CStringGetTextDatum(backup->order.destination);
+		values[c++] = TimestampTzGetDatum(backup->order.started_at);
+		values[c++] = Int32GetDatum(backup->order.jobs);
+		nulls[c] = backup->order.max_rate == 0;
+		values[c++] = Int64GetDatum((int64) backup->order.max_rate);
+		nulls[c] = !planned;
+		values[c++] = Int64GetDatum((int64) backup->tables_total);
+		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->tables_done));
+		nulls[c] = !planned;
+		values[c++] = Int64GetDatum((int64) backup->bytes_total);
+		values[c++] = Int64GetDatum((int64) bytes_done);
+		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->bytes_written));
+		values[c++] = Float8GetDatum(floor(percent * 100) / 100);
+		nulls[c] = rate == 0;
+		values[c++] = Int64GetDatum((int64) rate);
+		nulls[c] = rate == 0;
+		if (rate > 0)
+		{
+			Interval   *eta = palloc0(sizeof(Interval));
+
+			eta->time = (TimeOffset) ((backup->bytes_total - bytes_done) / rate) * USECS_PER_SEC;
+			values[c] = IntervalPGetDatum(eta);
+		}
+		c++;
+		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->files_preserved));
+		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->preserved_bytes));
+		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->lock_yields));
+		Assert(c == lengthof(values));
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+static void
+put_worker(ReturnSetInfo *rsinfo, BbgwBackup *backup, int pid, const char *role,
+		   BbgwWorkerSlot *worker)
+{
+	Datum		values[5];
+	bool		nulls[5] = {0};
+
+	if (pid == 0)
+		return;
+
+	values[0] = Int64GetDatum(backup->id);
+	values[1] = Int32GetDatum(pid);
+	values[2] = CStringGetTextDatum(role);
+	if (worker && OidIsValid(worker->relid))
+		values[3] = CStringGetTextDatum(quote_qualified_identifier(NameStr(worker->nspname),
+																   NameStr(worker->relname)));
+	else
+		nulls[3] = true;
+	if (worker)
+		values[4] = Int64GetDatum((int64) pg_atomic_read_u64(&worker->bytes_done));
+	else
+		nulls[4] = true;
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * One row per server process of a running backup.
+ */
+Datum
+backup_bgw_workers(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	BbgwBackup *backups;
+	int			n;
+
+	bbgw_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	backups = copy_backups(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		BbgwBackup *backup = &backups[i];
+
+		if (!visible(backup->order.roleid))
+			continue;
+		put_worker(rsinfo, backup, backup->leader_pid, "leader", NULL);
+		put_worker(rsinfo, backup, backup->dump_pid, "pg_dump", NULL);
+		for (int w = 0; w < backup->order.jobs; w++)
+			put_worker(rsinfo, backup, backup->workers[w].pid, "worker",
+					   &backup->workers[w]);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * One row, a JSON object, per ended backup.
+ */
+Datum
+backup_bgw_history(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *lc;
+
+	bbgw_require_preload();
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+
+	foreach(lc, bbgw_history_ids())
+	{
+		char	   *json = bbgw_history_read(*(int64 *) lfirst(lc));
+		Datum		value;
+		bool		null = false;
+		Datum		field;
+
+		if (json == NULL)
+			continue;			/* pruned just now */
+		value = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+
+		field = DirectFunctionCall2(jsonb_object_field_text, value,
+									CStringGetTextDatum("status"));
+		if (strcmp(TextDatumGetCString(field), "running") == 0)
+			continue;
+		field = DirectFunctionCall2(jsonb_object_field_text, value,
+									CStringGetTextDatum("usesysid"));
+		if (!visible(atooid(TextDatumGetCString(field))))
+			continue;
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
+	}
+	return (Datum) 0;
+}
