@@ -65,6 +65,11 @@ bbgw_file_write(File file, const void *data, int amount, off_t offset,
 #endif
 }
 
+/* 18 moved "noreturn" from the end of a declaration to its beginning */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* 18 dropped ExecutorRun()'s execute_once */
 #if PG_VERSION_NUM < 180000
 #define BBGW_EXECUTOR_RUN_PARAMS \

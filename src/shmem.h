@@ -145,6 +145,6 @@ extern BbgwBackup *bbgw_backup_find(int64 id);
 extern const char *bbgw_phase_name(BbgwPhase phase);
 
 extern void bbgw_error_capture(BbgwError *error, const ErrorData *edata);
-extern void bbgw_error_throw(const BbgwError *error, const char *fallback) pg_attribute_noreturn();
+pg_noreturn extern void bbgw_error_throw(const BbgwError *error, const char *fallback);
 
 #endif							/* BBGW_SHMEM_H */

@@ -23,7 +23,7 @@ typedef struct BbgwStorage
 extern bool bbgw_storage_blocks(const BbgwStorage *storage, BlockNumber *nblocks);
 extern bool bbgw_storage_is_current(const BbgwStorage *storage);
 extern bool bbgw_storage_is_open(const BbgwStorage *storage, Relation rel);
-extern void bbgw_storage_lost(const char *nspname, const char *relname) pg_attribute_noreturn();
+pg_noreturn extern void bbgw_storage_lost(const char *nspname, const char *relname);
 extern void bbgw_storage_check_catalogs(void);
 
 #endif							/* BBGW_STORAGE_H */
