@@ -3,9 +3,9 @@
  * patterns.c
  *	  Checks include and exclude patterns before pg_dump gets them.
  *
- * pg_dump is content if one of several -t patterns matches something; a typo in
- * another goes unnoticed until the restore.  We are not.  (-T patterns that
- * match nothing are no error there, and only a warning here.)
+ * pg_dump is content if one of several -t patterns matches something, and needs
+ * no match for -T at all; a typo goes unnoticed until the restore, or until the
+ * disk is full.  Here each pattern must match.
  *
  * The language of patterns is psql's: letters are folded to lower case, "*" is
  * any sequence and "?" any character, a dot separates schema and name, double
@@ -116,26 +116,28 @@ pattern_matches(const char *pattern)
 	return found;
 }
 
+static void
+check_patterns(List *patterns, const char *argname, const char *option)
+{
+	ListCell   *lc;
+
+	foreach(lc, patterns)
+		if (!pattern_matches(lfirst(lc)))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("no tables match %s pattern \"%s\"", argname, (char *) lfirst(lc)),
+					 errhint("Patterns are those of pg_dump %s.", option)));
+}
+
 /*
- * Raises an error for an include pattern that matches nothing as of S, and
- * writes to the log about such exclude patterns.  The caller is as of S, has it
- * as active snapshot, is connected to SPI and has the search_path that pg_dump's
- * session will begin with.
+ * Raises an error for a pattern that matches nothing as of S.  The caller is as
+ * of S, has it as active snapshot, is connected to SPI and has the search_path
+ * that pg_dump's session will begin with.
  */
 void
 bbgw_patterns_check(List *include, List *exclude)
 {
-	ListCell   *lc;
-
-	foreach(lc, include)
-		if (!pattern_matches(lfirst(lc)))
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("no tables match include pattern \"%s\"", (char *) lfirst(lc)),
-					 errhint("Patterns are those of pg_dump -t.")));
-	foreach(lc, exclude)
-		if (!pattern_matches(lfirst(lc)))
-			ereport(LOG,
-					(errmsg("no tables match exclude pattern \"%s\"", (char *) lfirst(lc))));
+	check_patterns(include, "include", "-t");
+	check_patterns(exclude, "exclude", "-T");
 	bbgw_release_locks();
 }
