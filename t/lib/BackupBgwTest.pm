@@ -1,0 +1,499 @@
+
+# What the tests of backup_bgw share, on top of PostgreSQL::Test::Cluster.
+#
+# A node made by new_node() has a directory for backups of its own,
+# $node->basedir/backups, and a stand-in for pg_dump which runs the real one and
+# can be told to stop, or to fail, around it: see hold_pg_dump() and
+# break_pg_dump().  A backup held so has its snapshot and has read the schema,
+# but no table yet, for as long as a test likes.
+
+package BackupBgwTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use File::Basename qw(basename);
+use File::Compare qw(compare);
+use File::Path qw(rmtree);
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::RecursiveCopy;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+our @EXPORT = qw(
+  $kitchen_sink
+  new_node major create_db backup_dir ls_backups quote_sql start_sql start_backup wait_backup
+  backup_ok backup_fails start_fails history progress
+  hold_pg_dump wait_held release_pg_dump break_pg_dump poll_perl
+  plain_copy restore restore_ok dump_text archive_text same_text same_dump
+  toc_list data_files data_files_equal verify_command
+  new_session session_query session_error
+);
+
+our $kitchen_sink = __FILE__;
+$kitchen_sink =~ s{lib/[^/]*$}{kitchen_sink.sql};
+
+my $unique = 0;
+
+# Major version of the server.
+sub major
+{
+	my ($node) = @_;
+	my ($version) = `pg_config --version` =~ /(\d+)/;
+	return $version;
+}
+
+sub backup_dir
+{
+	my ($node) = @_;
+	return $node->basedir . '/backups';
+}
+
+# A running server.  Options: conf (more settings), extra (of initdb), start => 0.
+sub new_node
+{
+	my ($name, %opt) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $dir = backup_dir($node);
+	my $pg_dump = $node->basedir . '/pg_dump';
+
+	$node->init(
+		extra => [ '--locale=C', '--encoding=UTF8', @{ $opt{extra} || [] } ]);
+	mkdir $dir or die "could not create \"$dir\": $!";
+	my ($bindir) = `pg_config --bindir` =~ /(.*)/;
+	append_to_file($pg_dump, <<"SCRIPT");
+#!/bin/sh
+cd "\$(dirname "\$0")" || exit 1
+case "\$*" in *--version*|-V) exec '$bindir/pg_dump' "\$@" ;; esac
+if [ -e break ]; then cat break >&2; exit 1; fi
+if [ -e break_later ]; then exec '$bindir/pg_dump' "\$@" --table=no_such_table; fi
+[ -e hold ] || exec '$bindir/pg_dump' "\$@"
+'$bindir/pg_dump' "\$@" || exit
+: >held
+while [ -e hold ]; do sleep 0.02; done
+rm -f held
+SCRIPT
+	chmod 0755, $pg_dump or die "could not chmod \"$pg_dump\": $!";
+	$node->append_conf('postgresql.conf', <<"CONF");
+shared_preload_libraries = 'backup_bgw'
+max_worker_processes = 16
+max_connections = 40
+max_prepared_transactions = 4
+wal_level = replica
+max_wal_senders = 0
+lc_messages = 'C'
+backup_bgw.directory = '$dir'
+backup_bgw.pg_dump_path = '$pg_dump'
+CONF
+	$node->append_conf('postgresql.conf', $opt{conf}) if defined $opt{conf};
+	unless (defined $opt{start} && !$opt{start})
+	{
+		$node->start;
+		$node->safe_psql('postgres', 'CREATE EXTENSION backup_bgw');
+	}
+	return $node;
+}
+
+# A database with the extension.  Options: options (of CREATE DATABASE), file, sql.
+sub create_db
+{
+	my ($node, $db, %opt) = @_;
+	my $quoted = $db =~ s/"/""/gr;
+	$node->safe_psql('postgres',
+		qq{CREATE DATABASE "$quoted" TEMPLATE template0 } . ($opt{options} || ''));
+	$node->safe_psql($db, 'CREATE EXTENSION backup_bgw') unless $opt{bare};
+	if ($opt{file})
+	{
+		run_quietly($node, 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1',
+			'-f', $opt{file}, '-d', $node->connstr($db));
+	}
+	$node->safe_psql($db, $opt{sql}) if $opt{sql};
+	return;
+}
+
+# Runs a command against the node; dies, with what it said, if it fails.
+sub run_quietly
+{
+	my ($node, @cmd) = @_;
+	my ($out, $err) = ('', '');
+	local %ENV = $node->_get_env;
+	IPC::Run::run(\@cmd, '>', \$out, '2>', \$err)
+	  or die "command failed: @cmd\n$err";
+	return $out;
+}
+
+sub quote_sql
+{
+	my ($value) = @_;
+	return 'NULL' unless defined $value;
+	return 'ARRAY[' . join(', ', map { quote_sql($_) } @$value) . ']::text[]'
+	  if ref $value;
+	return "E'" . ($value =~ s/(['\\])/\\$1/gr) . "'";
+}
+
+# The call of start_backup() with these arguments by name.
+sub start_sql
+{
+	my (%args) = @_;
+	return 'start_backup('
+	  . join(', ', map { "$_ => " . quote_sql($args{$_}) } sort keys %args)
+	  . ')';
+}
+
+# Starts a backup, returns its id.
+sub start_backup
+{
+	my ($node, $db, %args) = @_;
+	return $node->safe_psql(
+		$db,
+		'SELECT ' . start_sql(%args),
+		timeout => $PostgreSQL::Test::Utils::timeout_default);
+}
+
+# Waits for the end of a backup, returns its status.
+sub wait_backup
+{
+	my ($node, $id) = @_;
+	my $timeout = $PostgreSQL::Test::Utils::timeout_default - 10;
+	return $node->safe_psql('postgres',
+		"SET statement_timeout = 0; SELECT public.wait_backup($id, '$timeout s')");
+}
+
+# A column, or any expression on columns, of the backup's row in the views.
+sub history
+{
+	my ($node, $id, $column) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT $column FROM public.backup_history WHERE backup_id = $id");
+}
+
+sub progress
+{
+	my ($node, $id, $column) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT $column FROM public.backup_progress WHERE backup_id = $id");
+}
+
+# Makes a backup that must succeed; returns its directory.
+sub backup_ok
+{
+	my ($node, $db, %args) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $name = delete $args{name} || "backup of $db";
+	$args{destination} = 'backup-' . ++$unique
+	  unless exists $args{destination};
+	my $id = start_backup($node, $db, %args);
+	my $status = wait_backup($node, $id);
+	is($status, 'completed', $name)
+	  or diag('error in the history: ' . history($node, $id, 'error'));
+	return history($node, $id, 'destination');
+}
+
+# The backup must end as failed, with an error like $expected, and leave nothing.
+sub backup_fails
+{
+	my ($node, $id, $expected, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is(wait_backup($node, $id), 'failed', "$name: failed");
+	like(history($node, $id, 'error'), $expected, "$name: error");
+	my $destination = history($node, $id, 'destination');
+	ok(!-e $destination && !-e "$destination.partial",
+		"$name: nothing left on disk");
+	return;
+}
+
+sub ls_backups
+{
+	my ($node) = @_;
+	return join(' ', sort grep { !/^\.\.?$/ } slurp_dir(backup_dir($node)));
+}
+
+# start_backup() must raise the error, and leave nothing behind.  Options of
+# $opt: role (to call it as), set (settings), sql (instead of start_backup()).
+sub start_fails
+{
+	my ($node, $db, $args, $sqlstate, $expected, $name, %opt) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $before = ls_backups($node);
+	my $history = $node->safe_psql($db, 'SELECT count(*) FROM backup_history')
+	  unless $opt{not_loaded};
+	my $sql = "\\set VERBOSITY verbose\n";
+	$sql .= "SET $_;\n" for @{ $opt{set} || [] };
+	$sql .= qq{SET ROLE "$opt{role}";\n} if $opt{role};
+	$sql .= 'SELECT ' . ($opt{sql} || start_sql(%$args)) . ';';
+
+	my ($ret, $stdout, $stderr) = $node->psql($db, $sql);
+	my ($state) = $stderr =~ /ERROR:  ([0-9A-Z]{5}):/;
+	is($state, $sqlstate, "$name: SQLSTATE") if defined $sqlstate;
+	like($stderr, $expected, "$name: message");
+	isnt($ret, 0, "$name: refused") unless defined $sqlstate;
+	return if $opt{not_loaded};
+	is( $node->safe_psql($db,
+			'SELECT (SELECT count(*) FROM backup_progress), (SELECT count(*) FROM backup_history)'),
+		"0|$history",
+		"$name: no backup shows");
+	is(ls_backups($node), $before, "$name: nothing on disk");
+	return;
+}
+
+# Waits until a Perl condition holds.
+sub poll_perl
+{
+	my ($condition, $what) = @_;
+	for (1 .. 20 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if $condition->();
+		usleep(50_000);
+	}
+	die "timed out waiting for: $what";
+}
+
+# From now on pg_dump does its work, but does not end before release_pg_dump().
+# Such a backup stays in phase schema; wait_held => waits until it is there.
+sub hold_pg_dump
+{
+	my ($node) = @_;
+	unlink $node->basedir . '/held';
+	append_to_file($node->basedir . '/hold', '');
+	return;
+}
+
+sub wait_held
+{
+	my ($node) = @_;
+	return poll_perl(sub { -e $node->basedir . '/held' }, 'pg_dump to be held');
+}
+
+sub release_pg_dump
+{
+	my ($node) = @_;
+	unlink $node->basedir . '/hold';
+	return;
+}
+
+# From now on pg_dump fails: before it connects with the message given, or
+# ($later) by itself, after it has connected.  Without a message it works again.
+sub break_pg_dump
+{
+	my ($node, $message, $later) = @_;
+	unlink $node->basedir . "/$_" for qw(break break_later);
+	append_to_file($node->basedir . ($later ? '/break_later' : '/break'),
+		$message)
+	  if defined $message;
+	return;
+}
+
+# Paths of the files in a directory whose names match.
+sub files_in
+{
+	my ($dir, $pattern) = @_;
+	return map { "$dir/$_" } sort grep { /$pattern/ } slurp_dir($dir);
+}
+
+# A copy of an archive with its files decompressed by lz4.
+sub plain_copy
+{
+	my ($archive) = @_;
+	my $copy = "$archive.plain-" . ++$unique;
+	PostgreSQL::Test::RecursiveCopy::copypath($archive, $copy);
+	my @files = files_in($copy, qr/\.lz4$/);
+	while (my @some = splice(@files, 0, 500))
+	{
+		IPC::Run::run([ 'lz4', '-d', '-m', '-q', '--rm', @some ])
+		  or die "lz4 failed on files of \"$archive\"";
+	}
+	return $copy;
+}
+
+# The directory that this server's pg_restore can read: up to version 15 it
+# does not know LZ4.
+sub restorable
+{
+	my ($node, $archive) = @_;
+	my @compressed = files_in($archive, qr/\.lz4$/);
+	return $archive if major($node) >= 16 || !@compressed;
+	return plain_copy($archive);
+}
+
+# Runs pg_restore, returns (success, stderr).  The database is made if need be.
+sub restore
+{
+	my ($node, $archive, $db, @options) = @_;
+	my $dir = restorable($node, $archive);
+	my $err = '';
+	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE template0")
+	  if $node->safe_psql('postgres',
+		"SELECT count(*) FROM pg_database WHERE datname = '$db'") eq '0';
+	local %ENV = $node->_get_env;
+	my $ok = IPC::Run::run(
+		[ 'pg_restore', '-d', $db, @options, $dir ], '2>', \$err);
+	rmtree($dir) if $dir ne $archive;
+	return ($ok, $err);
+}
+
+sub restore_ok
+{
+	my ($node, $archive, $db, @options) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($ok, $err) = restore($node, $archive, $db, @options);
+	ok($ok && $err eq '', "pg_restore @options") or diag($err);
+	return;
+}
+
+# Newer minor releases write lines with a random key.
+sub without_key
+{
+	my ($text) = @_;
+	$text =~ s/^\\(un)?restrict .*\n//mg;
+	return $text;
+}
+
+# All of a database as text.
+sub dump_text
+{
+	my ($node, $db, @options) = @_;
+	return without_key(run_quietly($node, 'pg_dump', @options, $db));
+}
+
+# An archive as text.
+sub archive_text
+{
+	my ($node, $archive, @options) = @_;
+	my $dir = restorable($node, $archive);
+	my $text =
+	  without_key(run_quietly($node, 'pg_restore', '-f', '-', @options, $dir));
+	rmtree($dir) if $dir ne $archive;
+	return $text;
+}
+
+# is() for long texts: shows the first differences only.
+sub same_text
+{
+	my ($got, $expected, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return pass($name) if $got eq $expected;
+	fail($name);
+	my $dir = PostgreSQL::Test::Utils::tempdir();
+	append_to_file("$dir/got", $got);
+	append_to_file("$dir/expected", $expected);
+	my $diff = '';
+	IPC::Run::run([ 'diff', '-U2', '--text', "$dir/expected", "$dir/got" ],
+		'>', \$diff);
+	my @lines = map { substr($_, 0, 200) } split /\n/, $diff;
+	splice(@lines, 40, $#lines, '...') if @lines > 40;
+	diag(join "\n", @lines);
+	return 0;
+}
+
+# Two databases must have the same dump.
+sub same_dump
+{
+	my ($node, $db, $expected_db, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return same_text(dump_text($node, $db), dump_text($node, $expected_db),
+		$name || "$db has the same dump as $expected_db");
+}
+
+# Entries of an archive as pg_restore -l lists them.
+sub toc_list
+{
+	my ($node, $archive) = @_;
+	return grep { /^\d/ } split /\n/,
+	  run_quietly($node, 'pg_restore', '-l', $archive);
+}
+
+# { "table oid, schema and name" => [ names of its data files, in order ] },
+# without compression suffix.
+sub data_files
+{
+	my ($node, $archive) = @_;
+	my %files;
+	foreach (toc_list($node, $archive))
+	{
+		push @{ $files{"$2 $3"} }, "$1.dat"
+		  if /^(\d+); (\d+ \d+) TABLE DATA (.*)$/;
+	}
+	return \%files;
+}
+
+# Every table's data, and every large object, must be byte for byte what stock
+# pg_dump writes for the database; also the lists of contents must be the same.
+sub data_files_equal
+{
+	my ($node, $db, $archive, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $stock = $node->basedir . '/stock-' . ++$unique;
+	my $plain = plain_copy($archive);
+
+	run_quietly($node, 'pg_dump', '-Fd', '-Z0', '--no-sync', '-f', $stock,
+		$db);
+	same_text(
+		join("\n", toc_list($node, $archive)),
+		join("\n", toc_list($node, $stock)),
+		"$name: same table of contents");
+
+	my $ours = data_files($node, $plain);
+	my $theirs = data_files($node, $stock);
+	my @differ = grep { !$ours->{$_} } sort keys %$theirs;
+	foreach my $table (sort keys %$ours)
+	{
+		my @files = @{ $ours->{$table} };
+		my $expected = $theirs->{$table};
+		push @differ, $table
+		  unless $expected
+		  && @files == 1
+		  && compare("$plain/$files[0]", "$stock/$expected->[0]") == 0;
+	}
+	is(join("\n", @differ), '', "$name: " . keys(%$theirs) . ' data files equal');
+
+	my @blobs = map { basename($_) } files_in($stock, qr/^blob/);
+	my @our_blobs = map { basename($_) } files_in($plain, qr/^blob/);
+	is("@our_blobs", "@blobs", "$name: same files of large objects");
+	is( join(' ', grep { compare("$plain/$_", "$stock/$_") != 0 } @blobs),
+		'',
+		"$name: large objects equal");
+	rmtree($_) for $plain, $stock;
+	return;
+}
+
+# pg_verifybackup for one of our archives.
+sub verify_command
+{
+	my ($node, $archive) = @_;
+	return ('pg_verifybackup', '-n',
+		(major($node) >= 18 ? ('-F', 'plain') : ()), $archive);
+}
+
+# A session of background_psql(), with a timeout for each query.
+sub new_session
+{
+	my ($node, $db) = @_;
+	my $session = $node->background_psql($db, on_error_stop => 0);
+	$session->set_query_timer_restart;
+	return $session;
+}
+
+# Runs SQL in such a session: must work / may fail, returns the error.
+sub session_query
+{
+	my ($session, $sql) = @_;
+	$session->{stderr} = '';
+	my $out = $session->query($sql);
+	die "query failed: $sql\n$session->{stderr}" if $session->{stderr} =~ /ERROR|FATAL/;
+	return $out;
+}
+
+sub session_error
+{
+	my ($session, $sql) = @_;
+	$session->{stderr} = '';
+	$session->query($sql);
+	my $err = $session->{stderr};
+	$session->{stderr} = '';
+	return $err;
+}
+
+1;
