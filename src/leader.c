@@ -17,12 +17,15 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
@@ -52,7 +55,19 @@ static MemoryContext leader_context;
 static void
 stop_everybody(void)
 {
+	int			dump_pid;
+
+	/*
+	 * Its session might not notice that pg_dump is gone, waiting for a lock for
+	 * instance.  While pg_dump lives the process ID is still the session's.
+	 */
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	dump_pid = my_backup->dump_pid;
+	LWLockRelease(bbgw_shared->lock);
+	if (dump_pid != 0 && BackendPidGetProc(dump_pid) != NULL)
+		(void) kill(dump_pid, SIGTERM);
 	bbgw_pgdump_kill();
+
 	for (int i = 0; i < my_backup->order.jobs; i++)
 		if (worker_handles[i])
 			TerminateBackgroundWorker(worker_handles[i]);

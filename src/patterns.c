@@ -18,9 +18,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "asof.h"
@@ -38,20 +40,31 @@ begin_part(StringInfo part)
 
 /*
  * Translates a pattern into anchored regular expressions, one for each part
- * between dots.  Returns their number.
+ * between dots.  Returns their number, and in *first the first part as plain
+ * text, which is how the name of a database is meant.
  */
 static int
-pattern_to_regexes(const char *pattern, StringInfoData parts[MAX_PARTS])
+pattern_to_regexes(const char *pattern, StringInfoData parts[MAX_PARTS],
+				   StringInfo first)
 {
 	int			n = 0;
 	bool		quoted = false;
 	const char *p = pattern;
 
+	initStringInfo(first);
 	begin_part(&parts[0]);
 	while (*p)
 	{
 		StringInfo	part = &parts[n];
 		int			len = pg_mblen(p);
+
+		if (n == 0 && (*p != '"' || (quoted && p[1] == '"')) && (quoted || *p != '.'))
+		{
+			if (!quoted && *p >= 'A' && *p <= 'Z')
+				appendStringInfoChar(first, pg_tolower((unsigned char) *p));
+			else
+				appendBinaryStringInfo(first, p, len);
+		}
 
 		if (*p == '"')
 		{
@@ -91,12 +104,18 @@ static bool
 pattern_matches(const char *pattern)
 {
 	StringInfoData parts[MAX_PARTS];
-	int			n = pattern_to_regexes(pattern, parts);
+	StringInfoData first;
+	int			n = pattern_to_regexes(pattern, parts, &first);
 	Oid			types[2] = {TEXTOID, TEXTOID};
 	Datum		values[2];
 	int			ret;
 	bool		isnull;
 	bool		found;
+
+	if (n == MAX_PARTS && strcmp(first.data, get_database_name(MyDatabaseId)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cross-database references are not implemented: %s", pattern)));
 
 	values[0] = CStringGetTextDatum(parts[n - 1].data);
 	values[1] = CStringGetTextDatum(n > 1 ? parts[n - 2].data : "");
