@@ -135,23 +135,38 @@ make_arguments(const BbgwBackup *backup, const BbgwRequest *request,
 }
 
 /*
+ * The environment for pg_dump: ours without the variables that libpq and the
+ * client programs read.  They were not meant for this, and backup_bgw.conninfo
+ * is the place to say such things.
+ */
+static char **
+make_environment(void)
+{
+	extern char **environ;
+	char	  **env;
+	int			n = 0;
+
+	while (environ[n])
+		n++;
+	env = palloc((n + 1) * sizeof(char *));
+	n = 0;
+	for (char **var = environ; *var; var++)
+		if (strncmp(*var, "PG", 2) != 0 || strncmp(*var, "PGPASSFILE=", 11) == 0)
+			env[n++] = *var;
+	env[n] = NULL;
+	return env;
+}
+
+/*
  * The child between fork() and exec().  Only what is safe there: no memory, no
  * server facilities.
  */
 static void
-run_child(const char *path, char **argv, int write_fd)
+run_child(const char *path, char **argv, char **env, int write_fd)
 {
-	/* would change what pg_dump does, and were not meant for it */
-	static const char *const unwanted[] = {
-		"PGOPTIONS", "PGCLIENTENCODING", "PGDATESTYLE", "PGTZ", "PGSERVICE",
-		"PGHOSTADDR", "PGAPPNAME",
-	};
 	long		max_fd = sysconf(_SC_OPEN_MAX);
 	sigset_t	none;
 	int			null_fd;
-
-	for (size_t i = 0; i < lengthof(unwanted); i++)
-		unsetenv(unwanted[i]);
 
 	null_fd = open("/dev/null", O_RDWR);
 	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 ||
@@ -167,7 +182,7 @@ run_child(const char *path, char **argv, int write_fd)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 
-	execv(path, argv);
+	execve(path, argv, env);
 	_exit(127);
 }
 
@@ -181,6 +196,7 @@ bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
 {
 	StringInfoData conninfo;
 	char	  **argv;
+	char	  **env = make_environment();
 	int			fds[2];
 
 	Assert(child_pid == 0);
@@ -204,7 +220,7 @@ bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
 	fflush(NULL);
 	child_pid = fork();
 	if (child_pid == 0)
-		run_child(request->pg_dump_path, argv, fds[1]);
+		run_child(request->pg_dump_path, argv, env, fds[1]);
 
 	close(fds[1]);
 	child_stderr = fds[0];
