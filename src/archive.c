@@ -8,8 +8,8 @@
  *
  * 1. <destination>.partial is created, and pg_dump writes an archive into it
  *	  whose data files of plain tables have no rows.
- * 2. Those files are removed, to be written by the table workers.  What else
- *	  pg_dump wrote, large objects and filtered configuration tables, is
+ * 2. Those files are overwritten by the table workers.  What else pg_dump
+ *	  wrote, large objects and filtered configuration tables, is
  *	  compressed by the leader in the meantime.
  * 3. toc.dat gets the file names of tables in several pieces.  The manifest is
  *	  written, everything is fsynced, and the directory is renamed.
@@ -114,11 +114,13 @@ bbgw_archive_read_toc(BbgwArchive *archive)
 }
 
 /*
- * Removes a data file that a worker will write, having made sure that pg_dump
- * has put nothing there.
+ * Makes sure that pg_dump has put no rows into a data file that a worker will
+ * write, and gives it its final name.  Removing it, for the worker to create it
+ * again, would be simpler, but file systems are slow at that when the files are
+ * many.
  */
 static void
-remove_empty(const char *path)
+claim_empty(const BbgwBackup *backup, const char *path)
 {
 	char		content[sizeof(NO_ROWS)];
 	FILE	   *file = AllocateFile(path, PG_BINARY_R);
@@ -133,16 +135,22 @@ remove_empty(const char *path)
 	if (n != strlen(NO_ROWS) || memcmp(content, NO_ROWS, n) != 0)
 		elog(ERROR, "pg_dump has written rows to \"%s\"", path);
 
-	if (unlink(path) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not remove file \"%s\": %m", path)));
+	if (backup->order.compression != BBGW_COMPRESSION_NONE)
+	{
+		char	   *final_path = psprintf("%s%s", path, suffix(backup));
+
+		if (rename(path, final_path) != 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not rename file \"%s\" to \"%s\": %m",
+							path, final_path)));
+		pfree(final_path);
+	}
 }
 
 /*
- * Removes the data files that the workers will write, and notes all others but
- * toc.dat.  Returns the size of those.  To be called before the workers begin,
- * whose files may have the same names.
+ * Prepares the data files that the workers will write, and notes all others but
+ * toc.dat.  Returns the size of those.  To be called before the workers begin.
  */
 uint64
 bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan)
@@ -162,7 +170,7 @@ bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan)
 	{
 		char	   *path;
 		char	   *end;
-		int			dump_id;
+		int			dump_id = (int) strtol(de->d_name, &end, 10);
 		DumpedFile *file;
 		struct stat st;
 
@@ -170,17 +178,11 @@ bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan)
 		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 ||
 			strcmp(de->d_name, BBGW_TOC_NAME) == 0)
 			continue;
-
-		path = bbgw_path_in(archive->directory, de->d_name);
-		dump_id = (int) strtol(de->d_name, &end, 10);
 		if (end != de->d_name && strcmp(end, BBGW_DATA_SUFFIX) == 0 &&
 			hash_search(planned, &dump_id, HASH_FIND, NULL))
-		{
-			remove_empty(path);
-			pfree(path);
 			continue;
-		}
 
+		path = bbgw_path_in(archive->directory, de->d_name);
 		if (stat(path, &st) != 0)
 			ereport(ERROR,
 					(errcode_for_file_access(),
@@ -194,6 +196,15 @@ bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan)
 	}
 	FreeDir(dir);
 	hash_destroy(planned);
+
+	/* not while the directory is being read, which might list new names */
+	for (uint32 i = 0; i < plan->ntables; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		claim_empty(archive->backup,
+					bbgw_path_in(archive->directory,
+								 bbgw_name_data(plan->tables[i].dump_id, 0)));
+	}
 	return size;
 }
 

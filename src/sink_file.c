@@ -35,7 +35,7 @@ file_begin(BbgwSink *sink, const char *path)
 	FileSink   *fsink = (FileSink *) sink;
 
 	fsink->path = MemoryContextStrdup(GetMemoryChunkContext(sink), path);
-	fsink->file = PathNameOpenFilePerm(path, O_RDWR | O_CREAT | O_EXCL | PG_BINARY, 0600);
+	fsink->file = PathNameOpenFilePerm(path, O_RDWR | O_CREAT | O_TRUNC | PG_BINARY, 0600);
 	if (fsink->file < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
@@ -132,7 +132,7 @@ bbgw_sink_create(BbgwCompression compression, int level,
 }
 
 /*
- * Begins a file, which must not exist.
+ * Begins a file, overwriting what is there.
  */
 void
 bbgw_sink_begin(BbgwSink *sink, const char *path)
