@@ -155,7 +155,7 @@ claim_empty(const BbgwBackup *backup, const char *path)
 uint64
 bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan)
 {
-	HASHCTL		ctl = {.keysize = sizeof(int),.entrysize = sizeof(int)};
+	HASHCTL		ctl = {.keysize = sizeof(int), .entrysize = sizeof(int)};
 	HTAB	   *planned = hash_create("backup_bgw dump ids", Max(plan->ntables, 16),
 									  &ctl, HASH_ELEM | HASH_BLOBS);
 	uint64		size = 0;
@@ -319,7 +319,7 @@ bbgw_archive_convert(BbgwArchive *archive)
 static void
 write_toc(BbgwArchive *archive, BbgwPlan *plan)
 {
-	HASHCTL		ctl = {.keysize = sizeof(int),.entrysize = 2 * sizeof(int)};
+	HASHCTL		ctl = {.keysize = sizeof(int), .entrysize = 2 * sizeof(int)};
 	HTAB	   *sliced = hash_create("backup_bgw sliced tables", 16, &ctl,
 									 HASH_ELEM | HASH_BLOBS);
 

@@ -265,7 +265,8 @@ bbgw_asof_settings(void)
 		(void) set_config_option(settings[i][0], settings[i][1],
 								 PGC_SUSET, PGC_S_SESSION,
 								 stay_asof || !IsTransactionState() ?
-								 GUC_ACTION_SET : GUC_ACTION_LOCAL,
+									 GUC_ACTION_SET :
+									 GUC_ACTION_LOCAL,
 								 true, 0, false);
 }
 

@@ -52,7 +52,7 @@
 #include "compat.h"
 
 /* upper limit of table workers of one backup */
-#define BBGW_MAX_JOBS	64
+#define BBGW_MAX_JOBS 64
 
 /* guc.c */
 extern char *bbgw_directory;

@@ -29,10 +29,10 @@
 typedef RelFileNode RelFileLocator;
 typedef Oid RelFileNumber;
 
-#define InvalidRelFileNumber	InvalidOid
-#define spcOid					spcNode
-#define dbOid					dbNode
-#define relNumber				relNode
+#define InvalidRelFileNumber InvalidOid
+#define spcOid				 spcNode
+#define dbOid				 dbNode
+#define relNumber			 relNode
 
 static inline RelFileLocator
 bbgw_relation_locator(Relation rel)
@@ -50,7 +50,7 @@ bbgw_relation_locator(Relation rel)
 /* 17 replaced backend ids by proc numbers */
 #if PG_VERSION_NUM < 170000
 #include "storage/backendid.h"
-#define INVALID_PROC_NUMBER		InvalidBackendId
+#define INVALID_PROC_NUMBER InvalidBackendId
 #endif
 
 /* 16 made FileWrite() take const data */
@@ -73,11 +73,11 @@ bbgw_file_write(File file, const void *data, int amount, off_t offset,
 /* 18 dropped ExecutorRun()'s execute_once */
 #if PG_VERSION_NUM < 180000
 #define BBGW_EXECUTOR_RUN_PARAMS \
-	QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
+	QueryDesc  *queryDesc, ScanDirection direction, uint64 count, bool execute_once
 #define BBGW_EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
 #else
 #define BBGW_EXECUTOR_RUN_PARAMS \
-	QueryDesc *queryDesc, ScanDirection direction, uint64 count
+	QueryDesc  *queryDesc, ScanDirection direction, uint64 count
 #define BBGW_EXECUTOR_RUN_ARGS queryDesc, direction, count
 #endif
 

@@ -122,6 +122,7 @@ start_leader(BbgwBackup *backup)
 	snprintf(worker.bgw_name, BGW_MAXLEN, "backup_bgw leader for backup " INT64_FORMAT, backup->id);
 	snprintf(worker.bgw_type, BGW_MAXLEN, "backup_bgw leader");
 	worker.bgw_main_arg = Int32GetDatum((int32) (backup - bbgw_shared->backups));
+	memcpy(worker.bgw_extra, &backup->id, sizeof(backup->id));
 	worker.bgw_notify_pid = MyProcPid;
 
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
@@ -287,7 +288,8 @@ static long
 interval_to_ms(const Interval *interval)
 {
 	double		ms = (interval->time +
-					  (interval->day + interval->month * (double) DAYS_PER_MONTH) * USECS_PER_DAY) / 1000.0;
+					  (interval->day + interval->month * (double) DAYS_PER_MONTH) * USECS_PER_DAY) /
+				1000.0;
 
 	if (ms < 0)
 		ereport(ERROR,
@@ -332,7 +334,7 @@ wait_backup(PG_FUNCTION_ARGS)
 		}
 
 		left = timeout < 0 ? 1000 :
-			timeout - TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
+							 timeout - TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
 		if (left <= 0)
 		{
 			ConditionVariableCancelSleep();
@@ -372,7 +374,7 @@ cancel_backup(PG_FUNCTION_ARGS)
 		permitted = superuser();
 	else
 		permitted = has_privs_of_role(GetUserId(), roleid) ||
-			has_privs_of_role(GetUserId(), ROLE_PG_SIGNAL_BACKEND);
+					has_privs_of_role(GetUserId(), ROLE_PG_SIGNAL_BACKEND);
 	if (!permitted)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -173,9 +173,9 @@ bool
 bbgw_history_write(const BbgwBackup *backup, const char *status, int elevel)
 {
 	return make_directory(BBGW_STATE_DIR, elevel) &&
-		make_directory(BBGW_HISTORY_DIR, elevel) &&
-		write_file(bbgw_path_history(backup->id),
-				   backup_to_json(backup, status), elevel);
+		   make_directory(BBGW_HISTORY_DIR, elevel) &&
+		   write_file(bbgw_path_history(backup->id),
+					  backup_to_json(backup, status), elevel);
 }
 
 /*

@@ -154,7 +154,7 @@ check_on_others(void)
 		pid_t		pid;
 
 		finished[i] = worker_handles[i] == NULL ||
-			GetBackgroundWorkerPid(worker_handles[i], &pid) != BGWH_STOPPED;
+					  GetBackgroundWorkerPid(worker_handles[i], &pid) != BGWH_STOPPED;
 	}
 
 	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
@@ -211,7 +211,8 @@ start_workers(void)
 				 i + 1, my_backup->id);
 		snprintf(worker.bgw_type, BGW_MAXLEN, "backup_bgw worker");
 		worker.bgw_main_arg = Int32GetDatum((int32) (my_backup - bbgw_shared->backups) *
-											BBGW_MAX_JOBS + i);
+												BBGW_MAX_JOBS +
+											i);
 		worker.bgw_notify_pid = MyProcPid;
 
 		if (!RegisterDynamicBackgroundWorker(&worker, &worker_handles[i]))
@@ -386,13 +387,23 @@ run_backup(void)
 void
 bbgw_leader_main(Datum arg)
 {
+	int64		id;
+	bool		wanted;
+
 	my_backup = &bbgw_shared->backups[DatumGetInt32(arg)];
+	memcpy(&id, MyBgworkerEntry->bgw_extra, sizeof(id));
+
+	/* the caller may have given up before we came, and the slot be another's */
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	wanted = my_backup->state == BBGW_STARTING && my_backup->id == id;
+	if (wanted)
+		my_backup->leader_pid = MyProcPid;
+	LWLockRelease(bbgw_shared->lock);
+	if (!wanted)
+		proc_exit(0);
 
 	/* before ShutdownPostgres(), that is, called after it */
 	before_shmem_exit(leader_exit, 0);
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	my_backup->leader_pid = MyProcPid;
-	LWLockRelease(bbgw_shared->lock);
 
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(my_backup->order.dboid, InvalidOid, 0);
@@ -407,10 +418,13 @@ bbgw_leader_main(Datum arg)
 	}
 	PG_CATCH();
 	{
+		ErrorData  *edata;
+
 		/* The caller, and the history, are to know why. */
 		MemoryContextSwitchTo(leader_context);
+		edata = CopyErrorData();
 		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-		bbgw_error_capture(&my_backup->error, CopyErrorData());
+		bbgw_error_capture(&my_backup->error, edata);
 		LWLockRelease(bbgw_shared->lock);
 		PG_RE_THROW();
 	}

@@ -57,7 +57,7 @@
 
 #include "manifest.h"
 
-#define MANIFEST_READ_SIZE	(128 * 1024)
+#define MANIFEST_READ_SIZE (128 * 1024)
 
 struct BbgwManifest
 {
@@ -205,7 +205,8 @@ bbgw_manifest_end(BbgwManifest *manifest)
 
 	errno = 0;
 	if (fwrite(manifest->buf.data, 1, manifest->buf.len, manifest->file) !=
-		(size_t) manifest->buf.len || fflush(manifest->file) != 0)
+			(size_t) manifest->buf.len ||
+		fflush(manifest->file) != 0)
 	{
 		if (errno == 0)
 			errno = ENOSPC;

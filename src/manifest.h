@@ -16,7 +16,7 @@
 #include "pgtime.h"
 
 /* The checksum we use for files; it finds damage and is cheap */
-#define BBGW_MANIFEST_CHECKSUM	CHECKSUM_TYPE_CRC32C
+#define BBGW_MANIFEST_CHECKSUM CHECKSUM_TYPE_CRC32C
 
 typedef struct BbgwManifest BbgwManifest;
 

@@ -24,17 +24,17 @@
 
 #include "datatype/timestamp.h"
 
-#define BBGW_STATE_DIR			"backup_bgw"
-#define BBGW_HISTORY_DIR		BBGW_STATE_DIR "/history"
-#define BBGW_HISTORY_SUFFIX		".json"
-#define BBGW_PARTIAL_SUFFIX		".partial"
-#define BBGW_DATA_SUFFIX		".dat"
-#define BBGW_LZ4_SUFFIX			".lz4"
-#define BBGW_TOC_NAME			"toc.dat"
-#define BBGW_MANIFEST_NAME		"backup_manifest"
+#define BBGW_STATE_DIR		"backup_bgw"
+#define BBGW_HISTORY_DIR	BBGW_STATE_DIR "/history"
+#define BBGW_HISTORY_SUFFIX ".json"
+#define BBGW_PARTIAL_SUFFIX ".partial"
+#define BBGW_DATA_SUFFIX	".dat"
+#define BBGW_LZ4_SUFFIX		".lz4"
+#define BBGW_TOC_NAME		"toc.dat"
+#define BBGW_MANIFEST_NAME	"backup_manifest"
 
 /* the longest name we append to a destination */
-#define BBGW_MAX_NAME			64
+#define BBGW_MAX_NAME 64
 
 extern char *bbgw_path_history(int64 id);
 extern char *bbgw_path_partial(const char *destination);

@@ -117,14 +117,15 @@ pattern_matches(const char *pattern)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cross-database references are not implemented: %s", pattern)));
 
+	/* search_path is the user's here, so every name must be qualified */
 	values[0] = CStringGetTextDatum(parts[n - 1].data);
 	values[1] = CStringGetTextDatum(n > 1 ? parts[n - 2].data : "");
 	ret = SPI_execute_with_args("SELECT EXISTS (SELECT"
 								" FROM pg_catalog.pg_class c"
-								" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-								" WHERE c.relkind IN ('r', 'S', 'v', 'm', 'f', 'p')"
+								" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
+								" WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'S', 'v', 'm', 'f', 'p']::pg_catalog.\"char\"[])"
 								" AND c.relname OPERATOR(pg_catalog.~) $1 COLLATE pg_catalog.default"
-								" AND CASE WHEN $2 = '' THEN pg_catalog.pg_table_is_visible(c.oid)"
+								" AND CASE WHEN $2 OPERATOR(pg_catalog.=) '' THEN pg_catalog.pg_table_is_visible(c.oid)"
 								" ELSE n.nspname OPERATOR(pg_catalog.~) $2 COLLATE pg_catalog.default END)",
 								2, types, values, NULL, true, 1);
 	if (ret != SPI_OK_SELECT || SPI_processed != 1)

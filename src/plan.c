@@ -28,20 +28,20 @@
 #include "plan.h"
 
 static const char *const plan_query =
-"SELECT DISTINCT ON (c.oid) c.oid, n.nspname, c.relname, c.relam,"
-" c.reltablespace, c.relfilenode,"
-" t.oid, t.reltablespace, t.relfilenode,"
-" x.oid, x.reltablespace, x.relfilenode,"
-" EXISTS (SELECT FROM pg_catalog.pg_extension e,"
-"  unnest(e.extconfig, e.extcondition) AS f(relid, condition)"
-"  WHERE f.relid = c.oid AND f.condition <> '')"
-" FROM unnest($1) AS u(oid)"
-" JOIN pg_catalog.pg_class c ON c.oid = u.oid AND c.relkind = 'r'"
-" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-" LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid"
-" LEFT JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND i.indisvalid"
-" LEFT JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
-" ORDER BY c.oid";
+	"SELECT DISTINCT ON (c.oid) c.oid, n.nspname, c.relname, c.relam,"
+	" c.reltablespace, c.relfilenode,"
+	" t.oid, t.reltablespace, t.relfilenode,"
+	" x.oid, x.reltablespace, x.relfilenode,"
+	" EXISTS (SELECT FROM pg_catalog.pg_extension e,"
+	"  unnest(e.extconfig, e.extcondition) AS f(relid, condition)"
+	"  WHERE f.relid = c.oid AND f.condition <> '')"
+	" FROM unnest($1) AS u(oid)"
+	" JOIN pg_catalog.pg_class c ON c.oid = u.oid AND c.relkind = 'r'"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+	" LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid"
+	" LEFT JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND i.indisvalid"
+	" LEFT JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
+	" ORDER BY c.oid";
 
 /* dump ids by table */
 typedef struct TocRef
@@ -57,7 +57,7 @@ typedef struct TocRef
 static ArrayType *
 planned_relids(const BbgwToc *toc, HTAB **refs)
 {
-	HASHCTL		ctl = {.keysize = sizeof(Oid),.entrysize = sizeof(TocRef)};
+	HASHCTL		ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(TocRef)};
 	Datum	   *relids = palloc_array(Datum, toc->nentries);
 	int			n = 0;
 

@@ -69,9 +69,14 @@ bbgw_request_rate(const char *text)
 	{
 		const char *unit;
 		double		factor;
-	}			units[] = {
-		{"", 1024.0}, {"B", 1.0}, {"k", 1024.0}, {"kB", 1024.0},
-		{"M", 1048576.0}, {"MB", 1048576.0}, {"GB", 1073741824.0},
+	} units[] = {
+		{"", 1024.0},
+		{"B", 1.0},
+		{"k", 1024.0},
+		{"kB", 1024.0},
+		{"M", 1048576.0},
+		{"MB", 1048576.0},
+		{"GB", 1073741824.0},
 		{"TB", 1099511627776.0},
 	};
 	char	   *end;
@@ -104,7 +109,7 @@ path_is_within(const char *path, const char *dir)
 	size_t		len = strlen(dir);
 
 	return strncmp(path, dir, len) == 0 &&
-		(path[len] == '\0' || path[len] == '/' || dir[len - 1] == '/');
+		   (path[len] == '\0' || path[len] == '/' || dir[len - 1] == '/');
 }
 
 /*
@@ -207,8 +212,8 @@ bbgw_request_destination(const char *text, const char *datname, TimestampTz now)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 text ?
-				 errmsg("destination \"%s\" is relative, and backup_bgw.directory is not set", text) :
-				 errmsg("no destination was given, and backup_bgw.directory is not set"),
+					 errmsg("destination \"%s\" is relative, and backup_bgw.directory is not set", text) :
+					 errmsg("no destination was given, and backup_bgw.directory is not set"),
 				 errhint("Give an absolute path, or set backup_bgw.directory.")));
 	else
 		destination = psprintf("%s/%s", bbgw_directory, name);
@@ -294,8 +299,8 @@ Size
 bbgw_request_size(const BbgwRequest *request)
 {
 	return sizeof(int) +
-		strlen(request->conninfo) + 1 + strlen(request->pg_dump_path) + 1 +
-		strings_size(request->include) + strings_size(request->exclude);
+		   strlen(request->conninfo) + 1 + strlen(request->pg_dump_path) + 1 +
+		   strings_size(request->include) + strings_size(request->exclude);
 }
 
 /*

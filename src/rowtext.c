@@ -48,8 +48,13 @@ struct BbgwRowText
 
 /* What follows the backslash for a character that is escaped; 0: not escaped */
 static const char escapes[256] = {
-	['\b'] = 'b',['\f'] = 'f',['\n'] = 'n',['\r'] = 'r',
-	['\t'] = 't',['\v'] = 'v',['\\'] = '\\',
+	['\b'] = 'b',
+	['\f'] = 'f',
+	['\n'] = 'n',
+	['\r'] = 'r',
+	['\t'] = 't',
+	['\v'] = 'v',
+	['\\'] = '\\',
 };
 
 /*

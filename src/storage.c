@@ -138,7 +138,8 @@ bbgw_storage_check_catalogs(void)
 					  " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 					  " WHERE c.oid < 16384 AND c.relfilenode <> 0"
 					  " AND c.relkind IN ('r', 'i', 't')"
-					  " AND n.nspname IN ('pg_catalog', 'pg_toast')", true, 0);
+					  " AND n.nspname IN ('pg_catalog', 'pg_toast')",
+					  true, 0);
 	if (ret != SPI_OK_SELECT)
 		elog(ERROR, "could not read pg_class: %s", SPI_result_code_string(ret));
 

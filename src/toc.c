@@ -61,15 +61,15 @@
 
 #include "toc.h"
 
-#define TOC_INT_SIZE		4
-#define TOC_FORMAT_TAR		3
-#define TOC_ALGORITHM_NONE	0
-#define TOC_ALGORITHM_LZ4	2
-#define TOC_ALGORITHM_MAX	3
-#define TOC_HAS_ALGORITHM(toc)	((toc)->vmin >= 15)
-#define TOC_HAS_RELKIND(toc)	((toc)->vmin >= 16)
-#define TOC_MIN_ENTRY_SIZE	(17 * (1 + TOC_INT_SIZE))	/* ints and strings */
-#define TOC_MAX_DUMP_ID		(INT_MAX / 2)	/* leaves room for new ones */
+#define TOC_INT_SIZE		   4
+#define TOC_FORMAT_TAR		   3
+#define TOC_ALGORITHM_NONE	   0
+#define TOC_ALGORITHM_LZ4	   2
+#define TOC_ALGORITHM_MAX	   3
+#define TOC_HAS_ALGORITHM(toc) ((toc)->vmin >= 15)
+#define TOC_HAS_RELKIND(toc)   ((toc)->vmin >= 16)
+#define TOC_MIN_ENTRY_SIZE	   (17 * (1 + TOC_INT_SIZE))	/* ints and strings */
+#define TOC_MAX_DUMP_ID		   (INT_MAX / 2)	/* leaves room for new ones */
 
 /* A file being read or written */
 typedef struct TocIO
@@ -113,7 +113,7 @@ io_bytes(TocIO *io, void *buf, size_t len)
 
 	errno = 0;
 	done = io->writing ? fwrite(buf, 1, len, io->file) :
-		fread(buf, 1, len, io->file);
+						 fread(buf, 1, len, io->file);
 	if (done != len)
 	{
 		/* no error code: a full disk, or a file that has become shorter */
@@ -471,8 +471,7 @@ bbgw_toc_write(const BbgwToc *toc, const char *path)
 {
 	BbgwToc		header = *toc;
 	int			nentries = toc->nentries + toc->nextra;
-	TocIO		io = {.file = AllocateFile(path, PG_BINARY_W), .path = path,
-	.writing = true};
+	TocIO		io = {.file = AllocateFile(path, PG_BINARY_W), .path = path, .writing = true};
 
 	if (io.file == NULL)
 		toc_file_error(&io, "open");

@@ -44,14 +44,14 @@
 /* pg_dump's teSection */
 typedef enum BbgwTocSection
 {
-	BBGW_TOC_NONE = 1,	/* comments, privileges: anywhere */
+	BBGW_TOC_NONE = 1,			/* comments, privileges: anywhere */
 	BBGW_TOC_PRE_DATA,
 	BBGW_TOC_DATA,
 	BBGW_TOC_POST_DATA
 } BbgwTocSection;
 
 /* desc of the entries that carry a table's rows */
-#define BBGW_TOC_TABLE_DATA		"TABLE DATA"
+#define BBGW_TOC_TABLE_DATA "TABLE DATA"
 
 /*
  * One entry.  Strings may be shared between entries and must not be changed
@@ -97,7 +97,7 @@ typedef struct BbgwToc
 	uint8		vrev;
 	uint8		off_size;
 	int			compression;	/* 1.14: zlib level; later: algorithm */
-	int			created[7];		/* as struct tm: sec min hour mday mon year
+	int			created[7];				/* as struct tm: sec min hour mday mon year
 								 * isdst */
 	const char *dbname;			/* or NULL */
 	const char *server_version; /* or NULL */

@@ -34,7 +34,7 @@ static bool
 visible(Oid roleid)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
-		has_privs_of_role(GetUserId(), roleid);
+		   has_privs_of_role(GetUserId(), roleid);
 }
 
 /*
@@ -93,7 +93,7 @@ backup_bgw_progress(PG_FUNCTION_ARGS)
 
 			bytes_done = Min(bytes_done, backup->bytes_total);
 			percent = backup->bytes_total == 0 ? 100 :
-				100.0 * bytes_done / backup->bytes_total;
+												 100.0 * bytes_done / backup->bytes_total;
 			if (seconds > 0)
 				rate = bytes_done / seconds;
 		}

@@ -21,6 +21,7 @@
 #include "access/tableam.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/bufmgr.h"
 #include "storage/ipc.h"
@@ -47,9 +48,23 @@ worker_exit(int code, Datum arg)
 	LWLockRelease(bbgw_shared->lock);
 }
 
+/*
+ * Shows in backup_workers and pg_stat_activity what is being read, if anything.
+ */
 static void
 show_relation(const BbgwTable *table)
 {
+	char		activity[2 * NAMEDATALEN + 32];
+
+	if (table)
+	{
+		snprintf(activity, sizeof(activity), "backup of table %s.%s",
+				 NameStr(table->nspname), NameStr(table->relname));
+		pgstat_report_activity(STATE_RUNNING, activity);
+	}
+	else
+		pgstat_report_activity(STATE_IDLE, NULL);
+
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	my_slot->relid = table ? table->heap.oid : InvalidOid;
 	if (table)
@@ -127,7 +142,7 @@ scan_unit(Relation rel, BbgwUnit *unit, BbgwRowText *rowtext)
 	uint64		counted = 0;
 
 	end = unit->nblocks == InvalidBlockNumber ? nblocks :
-		Min(nblocks, unit->start + unit->nblocks);
+												Min(nblocks, unit->start + unit->nblocks);
 	if (unit->start < end)
 	{
 		scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
@@ -136,7 +151,7 @@ scan_unit(Relation rel, BbgwUnit *unit, BbgwRowText *rowtext)
 		slot = table_slot_create(rel, NULL);
 		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 		{
-			BlockNumber here = ItemPointerGetBlockNumber(&slot->tts_tid);
+			BlockNumber here = ItemPointerGetBlockNumberNoCheck(&slot->tts_tid);
 
 			CHECK_FOR_INTERRUPTS();
 			if (here > block && here < end)
@@ -272,11 +287,14 @@ bbgw_worker_main(Datum arg)
 	}
 	PG_CATCH();
 	{
+		ErrorData  *edata;
+
 		/* The leader is to know why.  The first error is the one that counts. */
 		MemoryContextSwitchTo(TopMemoryContext);
+		edata = CopyErrorData();
 		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 		if (my_backup->worker_error.sqlerrcode == 0)
-			bbgw_error_capture(&my_backup->worker_error, CopyErrorData());
+			bbgw_error_capture(&my_backup->worker_error, edata);
 		LWLockRelease(bbgw_shared->lock);
 		PG_RE_THROW();
 	}
