@@ -26,6 +26,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/procarray.h"
+#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
@@ -405,6 +406,8 @@ bbgw_leader_main(Datum arg)
 	/* before ShutdownPostgres(), that is, called after it */
 	before_shmem_exit(leader_exit, 0);
 
+	/* the default handler would end us in the middle of anything */
+	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(my_backup->order.dboid, InvalidOid, 0);
 	bbgw_session_settings();

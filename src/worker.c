@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -26,6 +28,7 @@
 #include "storage/bufmgr.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
@@ -275,6 +278,8 @@ bbgw_worker_main(Datum arg)
 	my_slot->pid = MyProcPid;
 	LWLockRelease(bbgw_shared->lock);
 
+	/* the default handler would end us in the middle of anything */
+	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(my_backup->order.dboid, InvalidOid, 0);
 	bbgw_session_settings();

@@ -22,7 +22,9 @@ my @ddl = (
 	[ 'VACUUM FULL', 'VACUUM FULL public.victim' ],
 	[ 'CLUSTER', 'CLUSTER public.victim USING victim_id' ],
 	[ 'truncate and load', 'BEGIN; TRUNCATE public.victim; INSERT INTO public.victim SELECT i FROM generate_series(1, 1000) i; COMMIT' ],
-	[ 'drop schema', 'ALTER TABLE public.victim SET SCHEMA other; DROP SCHEMA other CASCADE' ]);
+	[ 'drop schema', 'ALTER TABLE public.victim SET SCHEMA other; DROP SCHEMA other CASCADE' ],
+	[ 'VACUUM FULL of TOAST', q{SELECT format('VACUUM FULL %s', reltoastrelid::regclass) FROM pg_class WHERE oid = 'public.victim'::regclass \gexec} ],
+	[ 'REINDEX of TOAST', q{SELECT format('REINDEX TABLE %s', reltoastrelid::regclass) FROM pg_class WHERE oid = 'public.victim'::regclass \gexec} ]);
 
 sub make_victim
 {
@@ -60,9 +62,9 @@ foreach my $level ('replica', 'logical')
 			my $id = start_backup($node, 'victims', destination => 'ddl-' . ++$n);
 			wait_held($node);
 			# as several commands, for VACUUM
-			$node->safe_psql('victims', "$sql;");
+			$node->safe_psql('victims', "$sql\n;");
 			release_pg_dump($node);
-			backup_fails($node, $id, qr/\bvictim\b/, $name);
+			backup_fails($node, $id, qr/^"public\.victim" was truncated, rewritten or dropped/, $name);
 		}
 	}
 }
@@ -86,7 +88,7 @@ foreach my $level ('logical', 'replica')
 		$node->append_conf('postgresql.conf', "wal_level = $level");
 		$node->restart;
 	}
-	foreach my $catalog (qw(pg_attrdef pg_constraint pg_trigger pg_description))
+	foreach my $catalog (qw(pg_attrdef pg_constraint pg_trigger pg_description pg_default_acl pg_event_trigger))
 	{
 		my $db = "${catalog}_$level";
 		create_db($node, $db, sql => q{
@@ -95,6 +97,9 @@ foreach my $level ('logical', 'replica')
 			CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
 			CREATE TRIGGER tg BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();
 			COMMENT ON TABLE t IS 'described';
+			ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;
+			CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+			CREATE EVENT TRIGGER et ON sql_drop EXECUTE FUNCTION e();
 			INSERT INTO t VALUES (1);});
 		my $expected = dump_text($node, $db);
 		my ($index) = $node->safe_psql($db, "SELECT min(indexrelid::regclass::text) FROM pg_index WHERE indrelid = '$catalog'::regclass AND indisprimary");
