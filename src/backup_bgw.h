@@ -37,10 +37,12 @@
  *	 storage.c		are the files of S still there?
  *	 asof_session.c	SET TRANSACTION SNAPSHOT 'backup_bgw:<id>'
  *	 asof.c			reading catalogs and data as of S
+ *	 session.c		settings of leader and workers
  *	 history.c		ended backups, in files
  *	 shmem.c		running backups, in shared memory
  *	 paths.c		every path and file name
- *	 guc.c			settings
+ *	 guc.c			settings backup_bgw.*
+ *	 compat.h		what differs between versions of PostgreSQL
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
