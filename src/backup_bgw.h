@@ -37,7 +37,7 @@
  *	 storage.c		are the files of S still there?
  *	 asof_session.c	SET TRANSACTION SNAPSHOT 'backup_bgw:<id>'
  *	 asof.c			reading catalogs and data as of S
- *	 session.c		settings of leader and workers
+ *	 bgworker.c		what leader and workers have in common
  *	 history.c		ended backups, in files
  *	 shmem.c		running backups, in shared memory
  *	 paths.c		every path and file name

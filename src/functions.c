@@ -21,7 +21,6 @@
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "postmaster/bgworker.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/acl.h"
@@ -31,6 +30,7 @@
 #include "utils/jsonb.h"
 #include "utils/wait_event.h"
 
+#include "bgworker.h"
 #include "history.h"
 #include "pgdump.h"
 #include "request.h"
@@ -110,22 +110,11 @@ take_slot(const BbgwOrder *order)
 static BackgroundWorkerHandle *
 start_leader(BbgwBackup *backup)
 {
-	BackgroundWorker worker;
 	BackgroundWorkerHandle *handle;
 
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(worker.bgw_library_name, "backup_bgw", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "bbgw_leader_main", sizeof(worker.bgw_function_name));
-	snprintf(worker.bgw_name, BGW_MAXLEN, "backup_bgw leader for backup " INT64_FORMAT, backup->id);
-	snprintf(worker.bgw_type, BGW_MAXLEN, "backup_bgw leader");
-	worker.bgw_main_arg = Int32GetDatum((int32) (backup - bbgw_shared->backups));
-	memcpy(worker.bgw_extra, &backup->id, sizeof(backup->id));
-	worker.bgw_notify_pid = MyProcPid;
-
-	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+	if (!bbgw_bgworker_register("bbgw_leader_main", "leader",
+								(int) (backup - bbgw_shared->backups),
+								backup->id, &handle))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not start the leader of the backup: no background worker slot is free"),

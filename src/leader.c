@@ -22,21 +22,19 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/procarray.h"
-#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 #include "archive.h"
 #include "asof.h"
+#include "bgworker.h"
 #include "history.h"
 #include "paths.h"
 #include "pgdump.h"
-#include "session.h"
 
 /* how often a wait looks around, in ms, when nothing wakes it */
 #define POLL_INTERVAL 500
@@ -197,26 +195,15 @@ read_request(void)
 static void
 start_workers(void)
 {
+	int			backup_number = (int) (my_backup - bbgw_shared->backups);
+
 	for (int i = 0; i < my_backup->order.jobs; i++)
 	{
-		BackgroundWorker worker;
 		pid_t		pid;
 
-		memset(&worker, 0, sizeof(worker));
-		worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-		worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-		worker.bgw_restart_time = BGW_NEVER_RESTART;
-		strlcpy(worker.bgw_library_name, "backup_bgw", sizeof(worker.bgw_library_name));
-		strlcpy(worker.bgw_function_name, "bbgw_worker_main", sizeof(worker.bgw_function_name));
-		snprintf(worker.bgw_name, BGW_MAXLEN, "backup_bgw worker %d for backup " INT64_FORMAT,
-				 i + 1, my_backup->id);
-		snprintf(worker.bgw_type, BGW_MAXLEN, "backup_bgw worker");
-		worker.bgw_main_arg = Int32GetDatum((int32) (my_backup - bbgw_shared->backups) *
-												BBGW_MAX_JOBS +
-											i);
-		worker.bgw_notify_pid = MyProcPid;
-
-		if (!RegisterDynamicBackgroundWorker(&worker, &worker_handles[i]))
+		if (!bbgw_bgworker_register("bbgw_worker_main", "worker",
+									backup_number * BBGW_MAX_JOBS + i,
+									my_backup->id, &worker_handles[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 					 errmsg("could not start table worker %d of %d: no background worker slot is free",
@@ -351,7 +338,7 @@ run_backup(void)
 	SPI_connect();
 	bbgw_patterns_check(request->include, request->exclude);
 	SPI_finish();
-	bbgw_session_search_path();
+	bbgw_bgworker_search_path();
 
 	archive = bbgw_archive_create(my_backup);
 	start_workers();
@@ -388,15 +375,14 @@ run_backup(void)
 void
 bbgw_leader_main(Datum arg)
 {
-	int64		id;
 	bool		wanted;
 
 	my_backup = &bbgw_shared->backups[DatumGetInt32(arg)];
-	memcpy(&id, MyBgworkerEntry->bgw_extra, sizeof(id));
 
 	/* the caller may have given up before we came, and the slot be another's */
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	wanted = my_backup->state == BBGW_STARTING && my_backup->id == id;
+	wanted = my_backup->state == BBGW_STARTING &&
+		my_backup->id == bbgw_bgworker_backup_id();
 	if (wanted)
 		my_backup->leader_pid = MyProcPid;
 	LWLockRelease(bbgw_shared->lock);
@@ -406,11 +392,7 @@ bbgw_leader_main(Datum arg)
 	/* before ShutdownPostgres(), that is, called after it */
 	before_shmem_exit(leader_exit, 0);
 
-	/* the default handler would end us in the middle of anything */
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(my_backup->order.dboid, InvalidOid, 0);
-	bbgw_session_settings();
+	bbgw_bgworker_connect(my_backup->order.dboid);
 
 	leader_context = AllocSetContextCreate(TopMemoryContext, "backup_bgw leader",
 										   ALLOCSET_DEFAULT_SIZES);

@@ -16,27 +16,23 @@
  */
 #include "postgres.h"
 
-#include <signal.h>
-
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
 #include "storage/bufmgr.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
-#include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 #include "archive.h"
 #include "asof.h"
+#include "bgworker.h"
 #include "rowtext.h"
-#include "session.h"
 #include "throttle.h"
 
 static BbgwBackup *my_backup;
@@ -278,12 +274,8 @@ bbgw_worker_main(Datum arg)
 	my_slot->pid = MyProcPid;
 	LWLockRelease(bbgw_shared->lock);
 
-	/* the default handler would end us in the middle of anything */
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(my_backup->order.dboid, InvalidOid, 0);
-	bbgw_session_settings();
-	bbgw_session_search_path();
+	bbgw_bgworker_connect(my_backup->order.dboid);
+	bbgw_bgworker_search_path();
 
 	MemoryContextSwitchTo(TopMemoryContext);
 	PG_TRY();

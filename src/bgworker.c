@@ -1,0 +1,105 @@
+/*-------------------------------------------------------------------------
+ *
+ * bgworker.c
+ *	  What leaders and table workers have in common as background workers:
+ *	  their registration, their connection, their settings.
+ *
+ * Output functions depend on settings.  For the rows to be those of pg_dump, the
+ * settings must be those that pg_dump makes.  Others may have been made for the
+ * database or for all sessions that would end a long transaction.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+
+#include "asof.h"
+#include "bgworker.h"
+
+/*
+ * Registers a background worker that runs "function" with "slot" as argument
+ * and tells the calling process when it starts and ends.  Returns false if no
+ * slot for background workers is free.
+ */
+bool
+bbgw_bgworker_register(const char *function, const char *role, int slot,
+					   int64 backup_id, BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, "backup_bgw", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
+	snprintf(worker.bgw_name, BGW_MAXLEN, "backup_bgw %s for backup " INT64_FORMAT,
+			 role, backup_id);
+	snprintf(worker.bgw_type, BGW_MAXLEN, "backup_bgw %s", role);
+	worker.bgw_main_arg = Int32GetDatum(slot);
+	memcpy(worker.bgw_extra, &backup_id, sizeof(backup_id));
+	worker.bgw_notify_pid = MyProcPid;
+	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+/*
+ * In such a worker: the id of the backup it was registered for.
+ */
+int64
+bbgw_bgworker_backup_id(void)
+{
+	int64		id;
+
+	memcpy(&id, MyBgworkerEntry->bgw_extra, sizeof(id));
+	return id;
+}
+
+static void
+set(const char *name, const char *value)
+{
+	/* not every version has them all */
+	if (GetConfigOption(name, true, false) != NULL)
+		SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
+}
+
+/*
+ * In such a worker: lets signals in, connects to a database as the superuser that
+ * initdb made, and makes all settings but search_path.
+ */
+void
+bbgw_bgworker_connect(Oid dboid)
+{
+	/* the default handler would end us in the middle of anything */
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+
+	set("datestyle", "ISO");
+	set("intervalstyle", "postgres");
+	set("extra_float_digits", "3");
+	set("synchronize_seqscans", "off");
+	set("row_security", "off");
+	set("statement_timeout", "0");
+	set("lock_timeout", "0");
+	set("transaction_timeout", "0");
+	set("idle_in_transaction_session_timeout", "0");
+	set("default_transaction_isolation", "repeatable read");
+	set("default_transaction_deferrable", "off");
+	bbgw_asof_settings();
+}
+
+/*
+ * In such a worker: empties search_path, so that every name of an object comes out qualified.
+ */
+void
+bbgw_bgworker_search_path(void)
+{
+	set("search_path", "");
+}

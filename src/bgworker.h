@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * bgworker.h
+ *	  What leaders and table workers have in common as background workers.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_BGWORKER_H
+#define BBGW_BGWORKER_H
+
+#include "backup_bgw.h"
+
+#include "postmaster/bgworker.h"
+
+extern bool bbgw_bgworker_register(const char *function, const char *role,
+								   int slot, int64 backup_id,
+								   BackgroundWorkerHandle **handle);
+extern int64 bbgw_bgworker_backup_id(void);
+extern void bbgw_bgworker_connect(Oid dboid);
+extern void bbgw_bgworker_search_path(void);
+
+#endif /* BBGW_BGWORKER_H */
