@@ -19,7 +19,8 @@ $node->safe_psql('sink', q{
 	CREATE TABLE public.big (id int, t text);
 	ALTER TABLE public.big ALTER t SET STORAGE external;
 	INSERT INTO public.big SELECT i, repeat(md5(i::text), 100) FROM generate_series(1, 2000) i;
-	CREATE INDEX ON public.big (id);});
+	CREATE INDEX ON public.big (id);
+	CREATE TABLE public.unread AS SELECT 1 AS a;});
 
 # Locks of all processes of backups, the worker's own virtual transaction aside.
 my $locks = q{
@@ -62,6 +63,11 @@ foreach (sort keys %seen)
 }
 cmp_ok($workers, '>', 0, 'workers lock what they read');
 is(join("\n", @rest), '', 'and nothing else is locked');
+is( $node->safe_psql('sink', q{SELECT count(DISTINCT l.relation) FROM pg_locks l JOIN backup_workers w USING (pid)
+		WHERE w.relation = 'public.big' AND l.mode = 'AccessShareLock' AND l.granted AND l.relation IN (
+			SELECT indexrelid FROM pg_index WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'public.big'::regclass)
+			UNION ALL SELECT reltoastrelid FROM pg_class WHERE oid = 'public.big'::regclass)}),
+	'2', 'the TOAST table and its index are locked, too');
 is( $node->safe_psql('sink', "SELECT count(*) FROM ($locks) l WHERE process LIKE '%leader'"),
 	'0', 'the leader locks nothing');
 is( $node->safe_psql('sink', q{SELECT count(*) FROM pg_locks l JOIN backup_workers USING (pid) WHERE locktype = 'virtualxid' AND role = 'leader'}),
@@ -75,6 +81,7 @@ is( session_error($session, q{
 		BEGIN; ALTER TABLE ks.numbers ADD x int; DROP VIEW ks.v_complex CASCADE; ALTER FUNCTION ks.add_one(int) RENAME TO add_1;
 		LOCK TABLE pg_class, pg_attribute, pg_proc IN ACCESS EXCLUSIVE MODE; ROLLBACK}),
 	'', 'DDL does not wait for the backup');
+is(session_error($session, 'CREATE INDEX CONCURRENTLY ON public.unread (a)'), '', 'nor does CREATE INDEX CONCURRENTLY');
 $session->quit;
 is($node->safe_psql('sink', "SELECT cancel_backup($id)"), 't', 'cancel');
 is(wait_backup($node, $id), 'cancelled', 'cancelled');

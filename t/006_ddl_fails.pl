@@ -88,6 +88,22 @@ foreach my $level ('logical', 'replica')
 		$node->append_conf('postgresql.conf', "wal_level = $level");
 		$node->restart;
 	}
+	# pg_dump has read this one, but that is not known
+	hold_pg_dump($node);
+	$id = start_backup($node, 'victims', destination => "ts_config-$level");
+	wait_held($node);
+	$node->safe_psql('victims', 'VACUUM FULL pg_ts_config');
+	release_pg_dump($node);
+	if ($level eq 'logical')
+	{
+		is(wait_backup($node, $id), 'completed', "pg_ts_config rewritten, wal_level $level: completed")
+		  or diag(history($node, $id, 'error'));
+	}
+	else
+	{
+		backup_fails($node, $id, qr/^"pg_catalog\.pg_ts_config\w*" was truncated, rewritten or dropped/, "pg_ts_config rewritten, wal_level $level");
+	}
+
 	foreach my $catalog (qw(pg_attrdef pg_constraint pg_trigger pg_description pg_default_acl pg_event_trigger))
 	{
 		my $db = "${catalog}_$level";

@@ -31,7 +31,8 @@ create_db($node, 'asof', sql => q{
 	CREATE TRIGGER tg BEFORE INSERT ON s.hints FOR EACH ROW EXECUTE FUNCTION s.tf();
 	CREATE RULE r AS ON DELETE TO s.hints DO INSTEAD NOTHING;
 	COMMENT ON TABLE s.t IS 'as it was';
-	CREATE TABLE s.untouched AS SELECT i FROM generate_series(1, 10) i;});
+	CREATE TABLE s.untouched AS SELECT i FROM generate_series(1, 10) i;
+	SELECT lo_from_bytea(1, 'large');});
 create_db($node, 'sink', file => $kitchen_sink);
 create_db($node, 'other');
 $node->safe_psql('postgres', q{
@@ -53,6 +54,7 @@ session_query($session, 'SELECT s.f(1), s.g(), * FROM s.t, s.v');
 session_query($session, $enter);
 session_query($session, 'SELECT count(*) FROM s.t');
 $node->safe_psql('asof', q{
+	SET lock_timeout = '60s';
 	ALTER TABLE s.t RENAME old_name TO new_name;
 	ALTER TABLE s.t ADD added int DEFAULT 5;
 	ALTER TABLE s.t RENAME TO renamed;
@@ -112,6 +114,21 @@ foreach my $case (
 	is( $node->safe_psql('postgres', "SELECT string_agg(locktype, ' ') FROM pg_locks WHERE pid = $pid"),
 		'virtualxid', "no lock after it: $name");
 }
+
+# LOCK TABLE does not even wait.
+{
+	my $blocker = new_session($node, 'asof');
+	session_query($blocker, 'BEGIN; LOCK TABLE s.untouched IN ACCESS EXCLUSIVE MODE');
+	is(session_error($session, 'LOCK TABLE s.untouched IN ACCESS SHARE MODE NOWAIT'), '', 'as of S: LOCK TABLE of a table that is locked');
+	$blocker->quit;
+}
+
+# Large objects, as pg_dump reads them: not by statements
+my $exported = $node->basedir . '/exported';
+session_query($session, "\\lo_export 1 '$exported'");
+is(slurp_file($exported), 'large', 'as of S: large object');
+is( $node->safe_psql('postgres', "SELECT string_agg(locktype, ' ') FROM pg_locks WHERE pid = $pid"),
+	'virtualxid', 'no lock after it: large object');
 
 # Only reading; an error ends the transaction, so each needs its own.
 foreach my $sql (

@@ -89,9 +89,11 @@ session_query($session, 'COMMIT');
 
 hold_pg_dump($node);
 $id = start_backup($node, 'db', destination => 'held');
-wait_held($node);
+my $pg_dump = wait_held($node);
+is(kill(0, $pg_dump), 1, 'pg_dump runs');
 is($node->safe_psql('postgres', "SELECT cancel_backup($id)"), 't', 'cancel_backup while pg_dump is held');
 ended($id, 'cancelled', qr/^$|cancel/, 'cancelled at the end of phase schema');
+is(kill(0, $pg_dump), 0, 'pg_dump was ended, too');
 release_pg_dump($node);
 
 # who may

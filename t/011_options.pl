@@ -136,6 +136,12 @@ hold_pg_dump($node);
 $one = start_backup($node, 'db', destination => 'same');
 ($ret, $out, $err) = $node->psql('db', 'SELECT ' . start_sql(destination => "$dir/same"));
 like($err, qr/another backup is being written to|same\.partial" exists/, 'not two to one destination');
+# also when there is nothing to be seen of the first
+wait_held($node);
+rename("$dir/same.partial", "$dir/away") or die $!;
+($ret, $out, $err) = $node->psql('db', "\\set VERBOSITY verbose\nSELECT " . start_sql(destination => 'same'));
+like($err, qr/55006: another backup is being written to destination "\Q$dir\E\/same"/, 'not by name, either');
+rename("$dir/away", "$dir/same.partial") or die $!;
 release_pg_dump($node);
 is(wait_backup($node, $one), 'completed', 'the first is not disturbed');
 

@@ -27,14 +27,17 @@ create_db($node, 'db', sql => q{
 	CREATE TABLE s.part (a int) PARTITION BY LIST (a); CREATE TABLE s.part_1 PARTITION OF s.part DEFAULT; INSERT INTO s.part VALUES (1);
 	CREATE FUNCTION s.f(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
 	CREATE VIEW s.v AS SELECT t.a[1] AS x, s.f(1) FROM s.t;
-	CREATE OPERATOR s.+ (FUNCTION = int4pl, LEFTARG = int, RIGHTARG = int);});
+	CREATE OPERATOR s.+ (FUNCTION = int4pl, LEFTARG = int, RIGHTARG = int);
+	-- with s before pg_catalog in search_path nobody must run this
+	CREATE FUNCTION s.trap(oid, oid) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE 'an operator of the database was used'; END$$;
+	CREATE OPERATOR s.= (FUNCTION = s.trap, LEFTARG = oid, RIGHTARG = oid);});
 my $usual = backup_ok($node, 'db', name => 'usual settings');
 my $usual_text = archive_text($node, $usual);
 data_files_equal($node, 'db', $usual, 'usual settings');
 
 my @settings = (
 	q{DateStyle = 'German, DMY'}, q{IntervalStyle = 'sql_standard'}, q{TimeZone = 'Asia/Kathmandu'}, q{bytea_output = 'escape'},
-	q{extra_float_digits = -15}, q{search_path = 's'}, q{array_nulls = off}, q{standard_conforming_strings = off},
+	q{extra_float_digits = -15}, q{search_path = 's, pg_catalog'}, q{array_nulls = off}, q{standard_conforming_strings = off},
 	q{quote_all_identifiers = on}, q{xmloption = 'document'}, q{escape_string_warning = off}, q{row_security = on},
 	q{default_transaction_isolation = 'read committed'}, q{default_transaction_read_only = on}, q{default_transaction_deferrable = on},
 	q{statement_timeout = '1s'}, q{lock_timeout = '1ms'}, q{idle_in_transaction_session_timeout = '1s'},
@@ -51,6 +54,9 @@ foreach my $object ('DATABASE db', qq{ROLE "$user"})
 	my $id = $node->safe_psql('db', 'SELECT public.' . start_sql(destination => $object =~ s/\W+/_/gr));
 	is(wait_backup($node, $id), 'completed', "with settings of $object")
 	  or diag(history($node, $id, 'error'));
+	my $part = $node->safe_psql('db', 'SELECT public.' . start_sql(destination => "part-$id", include => ['t'], exclude => ['s.b*']));
+	is(wait_backup($node, $part), 'completed', "patterns with settings of $object")
+	  or diag(history($node, $part, 'error'));
 	my $backup = history($node, $id, 'destination');
 	data_files_equal($node, 'db', $backup, "settings of $object");
 	$node->safe_psql('postgres', "SET default_transaction_read_only = off; ALTER $object RESET ALL");
@@ -69,6 +75,27 @@ foreach my $object ('DATABASE db', qq{ROLE "$user"})
 	restore_ok($node, $backup, 'restored', '-e');
 	same_dump($node, 'restored', 'db', "client_encoding of $object: restored is the same");
 	$node->safe_psql('postgres', 'DROP DATABASE restored');
+}
+
+# A lock timeout does not hit the processes of a backup.
+{
+	$node->safe_psql('postgres', q{ALTER DATABASE db SET lock_timeout = '1ms'});
+	hold_pg_dump($node);
+	my $id = start_backup($node, 'db', destination => 'lock_timeout');
+	wait_held($node);
+	my %blockers = map { $_ => new_session($node, 'db') } qw(pg_extension s.big);
+	session_query($blockers{$_}, "BEGIN; LOCK TABLE $_ IN ACCESS EXCLUSIVE MODE") foreach keys %blockers;
+	release_pg_dump($node);
+	foreach my $case ([ 'leader', 'pg_extension' ], [ 'worker', 's.big' ])
+	{
+		my ($role, $table) = @$case;
+		ok( $node->poll_query_until('db', qq{SELECT count(*) = 1 FROM pg_locks l JOIN backup_workers w USING (pid)
+				WHERE w.role = '$role' AND NOT l.granted AND l.relation = '$table'::regclass}),
+			"with a lock timeout: the $role waits");
+		$blockers{$table}->quit;
+	}
+	is(wait_backup($node, $id), 'completed', 'with a lock timeout') or diag(history($node, $id, 'error'));
+	$node->safe_psql('postgres', 'ALTER DATABASE db RESET ALL');
 }
 
 # The environment of the server

@@ -72,7 +72,7 @@ if [ -e break ]; then cat break >&2; exit 1; fi
 if [ -e break_later ]; then exec '$bindir/pg_dump' "\$@" --table=no_such_table; fi
 [ -e hold ] || exec '$bindir/pg_dump' "\$@"
 '$bindir/pg_dump' "\$@" || exit
-: >held
+echo \$\$ >pid && mv pid held
 while [ -e hold ]; do sleep 0.02; done
 rm -f held
 SCRIPT
@@ -261,10 +261,12 @@ sub hold_pg_dump
 	return;
 }
 
+# Returns the process ID of the stand-in for pg_dump.
 sub wait_held
 {
 	my ($node) = @_;
-	return poll_perl(sub { -e $node->basedir . '/held' }, 'pg_dump to be held');
+	poll_perl(sub { -e $node->basedir . '/held' }, 'pg_dump to be held');
+	return slurp_file($node->basedir . '/held') + 0;
 }
 
 sub release_pg_dump
