@@ -110,6 +110,7 @@ enter_backup_snapshot(const char *id_text, bool toplevel)
 	dsm_handle	snapshot = DSM_HANDLE_INVALID;
 	int			leader_pid = 0;
 	Oid			dboid = InvalidOid;
+	bool		dump_wanted = false;
 
 	RequireTransactionBlock(toplevel, "SET TRANSACTION SNAPSHOT");
 	if (!toplevel || FirstSnapshotSet || IsSubTransaction() ||
@@ -133,6 +134,7 @@ enter_backup_snapshot(const char *id_text, bool toplevel)
 		snapshot = backup->snapshot;
 		leader_pid = backup->leader_pid;
 		dboid = backup->order.dboid;
+		dump_wanted = backup->dump_wanted;
 	}
 	LWLockRelease(bbgw_shared->lock);
 
@@ -144,6 +146,12 @@ enter_backup_snapshot(const char *id_text, bool toplevel)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot use the snapshot of a backup of a different database")));
+
+	/* To others, pg_dump shows less than there is, and hardly complains. */
+	if (dump_wanted && !superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("pg_dump must connect as a superuser to make a backup")));
 
 	nesting = 0;
 	bbgw_asof_settings();

@@ -230,8 +230,11 @@ start_pg_dump(const BbgwRequest *request)
 	bbgw_pgdump_start(my_backup, request, bbgw_archive_directory(archive));
 	while (!connected)
 	{
-		if (bbgw_pgdump_poll(false, POLL_INTERVAL))
+		if (bbgw_pgdump_poll(POLL_INTERVAL))
+		{
+			bbgw_pgdump_result(false);
 			elog(ERROR, "pg_dump has ended without using the snapshot of the backup");
+		}
 		check_on_others();
 
 		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
@@ -262,6 +265,26 @@ report_start(void)
 }
 
 /*
+ * Waits for the end of pg_dump.  If a catalog was rewritten meanwhile, that is the
+ * error, whether pg_dump has stumbled over it or not.
+ */
+static void
+wait_for_pg_dump(void)
+{
+	while (!bbgw_pgdump_poll(POLL_INTERVAL))
+		check_on_others();
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->dump_pid = 0;
+	LWLockRelease(bbgw_shared->lock);
+
+	SPI_connect();
+	bbgw_storage_check_catalogs();
+	SPI_finish();
+	bbgw_release_locks();
+	bbgw_pgdump_result(true);
+}
+
+/*
  * Makes the plan from what pg_dump has left.
  */
 static BbgwPlan *
@@ -273,7 +296,6 @@ make_plan(const BbgwRequest *request)
 	BbgwToc    *toc = bbgw_archive_read_toc(archive);
 
 	SPI_connect();
-	bbgw_storage_check_catalogs();
 	seg = bbgw_plan_create(toc, request->slice_size);
 	SPI_finish();
 
@@ -345,12 +367,7 @@ run_backup(void)
 	start_pg_dump(request);
 	report_start();
 
-	while (!bbgw_pgdump_poll(true, POLL_INTERVAL))
-		check_on_others();
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	my_backup->dump_pid = 0;
-	LWLockRelease(bbgw_shared->lock);
-
+	wait_for_pg_dump();
 	plan = make_plan(request);
 	bbgw_archive_convert(archive);
 	wait_for_workers(plan);

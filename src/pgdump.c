@@ -39,6 +39,7 @@
 
 static pid_t child_pid = 0;
 static int	child_stderr = -1;
+static int	child_status = 0;
 static char stderr_text[STDERR_SIZE + 1];
 static int	stderr_len = 0;
 static char *connection_tried = NULL;
@@ -82,6 +83,16 @@ append_setting(StringInfo buf, const char *keyword, const char *value)
 }
 
 /*
+ * Settings of the database or of the role that would make pg_dump's first
+ * statements fail, or wait for the caller of start_backup(), who waits for them.
+ * Soon after, pg_dump makes settings of its own.
+ */
+static const char *const harmless_start =
+	"-c default_transaction_isolation=repeatable\\ read"
+	" -c default_transaction_deferrable=off"
+	" -c statement_timeout=0 -c lock_timeout=0";
+
+/*
  * Where this server is to be found: its first socket directory, or else the
  * local host.  The user is the one that is always there.
  */
@@ -94,7 +105,11 @@ default_conninfo(const BbgwBackup *backup)
 
 	if (SplitDirectoriesString(pstrdup(Unix_socket_directories), ',', &directories) &&
 		directories != NIL)
+	{
 		host = linitial(directories);
+		if (host[0] != '/' && host[0] != '@')
+			host = psprintf("%s/%s", DataDir, host);
+	}
 
 	initStringInfo(&buf);
 	append_setting(&buf, "host", host);
@@ -205,6 +220,7 @@ bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
 	initStringInfo(&conninfo);
 	appendStringInfoString(&conninfo, connection_tried);
 	append_setting(&conninfo, "application_name", "backup_bgw");
+	append_setting(&conninfo, "options", harmless_start);
 	appendStringInfo(&conninfo, " %s", request->conninfo);
 	argv = make_arguments(backup, request, directory, conninfo.data);
 	if (request->conninfo[0] != '\0')
@@ -287,44 +303,49 @@ report_failure(int status, bool connected)
 
 /*
  * Waits at most "timeout" ms for pg_dump to say something or to end, or for the
- * latch.  Returns true when it has ended well; raises an error when it has not,
- * which blames the connection if it is not yet "connected".
+ * latch.  Returns true when it has ended; how, bbgw_pgdump_result() tells.
  */
 bool
-bbgw_pgdump_poll(bool connected, long timeout)
+bbgw_pgdump_poll(long timeout)
 {
-	int			status;
 	pid_t		pid;
 
 	Assert(child_pid > 0);
 
-	if (child_stderr >= 0)
-	{
-		(void) WaitLatchOrSocket(MyLatch,
-								 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-								 child_stderr, timeout, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		if (read_stderr())
-			return false;
-		close(child_stderr);
-		child_stderr = -1;
-	}
+	(void) WaitLatchOrSocket(MyLatch,
+							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 child_stderr, timeout, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	if (read_stderr())
+		return false;
+	close(child_stderr);
+	child_stderr = -1;
 
 	/* it has closed its stderr, so this takes no time */
 	do
 	{
-		pid = waitpid(child_pid, &status, 0);
+		pid = waitpid(child_pid, &child_status, 0);
 	} while (pid < 0 && errno == EINTR);
 	if (pid < 0)
 		elog(ERROR, "could not wait for pg_dump: %m");
-
 	child_pid = 0;
-	if (status != 0)
-		report_failure(status, connected);
+	return true;
+}
+
+/*
+ * Raises an error if pg_dump, which has ended, has failed.  That blames the
+ * connection if it was not yet "connected".
+ */
+void
+bbgw_pgdump_result(bool connected)
+{
+	Assert(child_pid == 0);
+
+	if (child_status != 0)
+		report_failure(child_status, connected);
 	if (stderr_len > 0)
 		ereport(LOG,
 				(errmsg("pg_dump: %s", stderr_text)));
-	return true;
 }
 
 /*

@@ -15,7 +15,8 @@
 extern char *bbgw_pgdump_find(void);
 extern void bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
 							  const char *directory);
-extern bool bbgw_pgdump_poll(bool connected, long timeout);
+extern bool bbgw_pgdump_poll(long timeout);
+extern void bbgw_pgdump_result(bool connected);
 extern void bbgw_pgdump_kill(void);
 
 #endif							/* BBGW_PGDUMP_H */

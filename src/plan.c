@@ -152,24 +152,29 @@ compare_units(const void *a, const void *b)
 	return x->slice - y->slice;
 }
 
+/*
+ * Cuts a table into its units.  Their shares of its bytes add up to all of them.
+ */
 static void
 fill_units(BbgwUnit *unit, const BbgwTable *table, uint32 number, int slice_size)
 {
+	uint64		bytes_before = 0;
+
 	for (uint32 slice = 0; slice < table->nunits; slice++, unit++)
 	{
 		bool		last = slice == table->nunits - 1;
+		uint64		bytes_up_to = table->bytes;
 
 		memset(unit, 0, sizeof(BbgwUnit));
 		unit->table = number;
 		unit->slice = slice;
 		unit->start = slice * (BlockNumber) slice_size;
 		unit->nblocks = last ? InvalidBlockNumber : (BlockNumber) slice_size;
-		if (table->nunits == 1)
-			unit->bytes = table->bytes;
-		else
-			unit->bytes = (uint64) ((double) table->bytes *
-									(last ? table->nblocks - unit->start : unit->nblocks) /
-									table->nblocks);
+		if (!last)
+			bytes_up_to = (uint64) ((double) table->bytes *
+									(unit->start + unit->nblocks) / table->nblocks);
+		unit->bytes = bytes_up_to - bytes_before;
+		bytes_before = bytes_up_to;
 	}
 }
 

@@ -21,7 +21,7 @@ create_db($node, 'db', sql => q{
 	CREATE ROLE nobody;
 	CREATE ROLE only_read IN ROLE pg_read_all_data;
 	CREATE ROLE only_write IN ROLE pg_write_server_files;
-	CREATE ROLE reader_writer IN ROLE pg_read_all_data, pg_write_server_files;});
+	CREATE ROLE reader_writer LOGIN IN ROLE pg_read_all_data, pg_write_server_files;});
 $node->safe_psql('db', "CREATE TABLESPACE ts LOCATION '$ts'");
 
 mkdir "$dir/full" or die $!;
@@ -30,6 +30,8 @@ append_to_file("$dir/file", 'x');
 mkdir "$dir/left.partial" or die $!;
 mkdir "$dir/closed" or die $!;
 symlink($data, "$dir/link") or die $!;
+mkdir "$data/empty" or die $!;
+symlink("$data/empty", "$dir/into") or die $!;
 chmod 0555, "$dir/closed" or die $!;
 
 foreach my $case (
@@ -43,6 +45,7 @@ foreach my $case (
 	[ 'the data directory', { destination => $data }, undef, qr/is inside the data directory|is not empty/ ],
 	[ 'in the data directory by dots', { destination => "$dir/../pgdata/backup" }, '22023', qr/is inside the data directory/ ],
 	[ 'in the data directory by a link', { destination => "$dir/link/backup" }, '22023', qr/is inside the data directory/ ],
+	[ 'a link into the data directory', { destination => "$dir/into" }, '22023', qr/is inside the data directory/ ],
 	[ 'in a tablespace', { destination => "$ts/backup" }, '22023', qr/is inside the tablespace directory/ ],
 	[ 'parent missing', { destination => "$dir/no/where" }, '58P01', qr/could not access directory ".*\/no".*No such file.*HINT/s ],
 	[ 'parent is a file', { destination => "$dir/file/x" }, undef, qr/is not a directory|Not a directory/ ],
@@ -144,6 +147,9 @@ start_fails($node, 'db', { destination => 'new' }, undef,
 reconfigure('conninfo', 'user=no_such_role');
 start_fails($node, 'db', { destination => 'new' }, undef,
 	qr/no_such_role.*backup_bgw\.conninfo/s, 'pg_dump may not connect');
+reconfigure('conninfo', 'user=reader_writer');
+start_fails($node, 'db', { destination => 'new' }, undef,
+	qr/must connect as a superuser.*backup_bgw\.conninfo/s, 'pg_dump would not see everything');
 reconfigure('conninfo', 'dbname=postgres');
 start_fails($node, 'db', { destination => 'new' }, undef,
 	qr/database/, 'pg_dump connects to the wrong database');

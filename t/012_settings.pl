@@ -37,7 +37,7 @@ data_files_equal($node, 'db', $usual, 'usual settings');
 
 my @settings = (
 	q{DateStyle = 'German, DMY'}, q{IntervalStyle = 'sql_standard'}, q{TimeZone = 'Asia/Kathmandu'}, q{bytea_output = 'escape'},
-	q{extra_float_digits = -15}, q{search_path = 's, pg_catalog'}, q{array_nulls = off}, q{standard_conforming_strings = off},
+	q{extra_float_digits = -15}, q{search_path = s, pg_catalog}, q{array_nulls = off}, q{standard_conforming_strings = off},
 	q{quote_all_identifiers = on}, q{xmloption = 'document'}, q{escape_string_warning = off}, q{row_security = on},
 	q{default_transaction_isolation = 'read committed'}, q{default_transaction_read_only = on}, q{default_transaction_deferrable = on},
 	q{statement_timeout = '1s'}, q{lock_timeout = '1ms'}, q{idle_in_transaction_session_timeout = '1s'},
