@@ -265,8 +265,8 @@ report_start(void)
 }
 
 /*
- * Waits for the end of pg_dump.  If a catalog was rewritten meanwhile, that is the
- * error, whether pg_dump has stumbled over it or not.
+ * Waits for the end of pg_dump, and raises an error if it has failed, or if a
+ * catalog was rewritten meanwhile, which it need not have noticed.
  */
 static void
 wait_for_pg_dump(void)
@@ -277,11 +277,12 @@ wait_for_pg_dump(void)
 	my_backup->dump_pid = 0;
 	LWLockRelease(bbgw_shared->lock);
 
+	bbgw_pgdump_result(true);
+
 	SPI_connect();
 	bbgw_storage_check_catalogs();
 	SPI_finish();
 	bbgw_release_locks();
-	bbgw_pgdump_result(true);
 }
 
 /*
