@@ -8,8 +8,9 @@
  * no special one but an ordinary MVCC snapshot, S.
  *
  * Entering costs the caches: what they hold is of another time, so they are
- * emptied on entering and on leaving.  Background workers never leave; they are
- * as of S in each of their transactions and look at no catalog in between.
+ * emptied on entering and on leaving.  Background workers do not leave with the
+ * end of a transaction; they are as of S again in the next one and look at no
+ * catalog in between, unless they have called bbgw_asof_leave().
  *
  * GetTransactionSnapshot() returns S too while it is set up, provided that the
  * transaction has no snapshot of its own.  So the holder takes S as a catalog
@@ -234,6 +235,22 @@ void
 bbgw_asof_commit(void)
 {
 	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/*
+ * Brings a background worker back to the present, between transactions.
+ */
+void
+bbgw_asof_leave(void)
+{
+	Assert(!IsTransactionState());
+
+	if (!stay_asof)
+		return;
+	stay_asof = false;
+	StartTransactionCommand();
+	InvalidateSystemCaches();
 	CommitTransactionCommand();
 }
 

@@ -18,7 +18,8 @@
 
 #include "asof.h"
 #include "backup_bgw.h"
-#include "shmem.h"
+#include "guard.h"
+#include "sweep.h"
 
 PG_MODULE_MAGIC;
 
@@ -37,6 +38,8 @@ _PG_init(void)
 	bbgw_guc_init();
 	bbgw_shmem_init();
 	bbgw_asof_session_init();
+	bbgw_guard_init();
+	bbgw_sweep_init();
 }
 
 /*

@@ -64,6 +64,15 @@ extern int	bbgw_jobs;
 extern int	bbgw_max_backups;
 extern int	bbgw_history_size;
 extern int	bbgw_slice_size;
+extern int	bbgw_max_preserved_size;
+extern int	bbgw_prepared_transactions;
+extern int	bbgw_commit_timeout;
+
+typedef enum BbgwPreparedTransactions
+{
+	BBGW_PREPARED_ERROR,
+	BBGW_PREPARED_WAIT
+} BbgwPreparedTransactions;
 
 extern void bbgw_guc_init(void);
 
@@ -75,5 +84,7 @@ extern void bbgw_require_privilege(void);
 /* entry points of the background workers */
 extern PGDLLEXPORT void bbgw_leader_main(Datum arg);
 extern PGDLLEXPORT void bbgw_worker_main(Datum arg);
+extern PGDLLEXPORT void bbgw_sweeper_main(Datum arg);
+extern PGDLLEXPORT void bbgw_startup_sweep_main(Datum arg);
 
 #endif							/* BACKUP_BGW_H */

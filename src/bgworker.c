@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * bgworker.c
- *	  What leaders and table workers have in common as background workers:
+ *	  What our background workers have in common:
  *	  their registration, their connection, their settings.
  *
  * Output functions depend on settings.  For the rows to be those of pg_dump, the
@@ -24,26 +24,32 @@
 #include "bgworker.h"
 
 /*
- * Registers a background worker that runs "function" with "slot" as argument
- * and tells the calling process when it starts and ends.  Returns false if no
- * slot for background workers is free.
+ * Registers a background worker that runs "function" with the argument given,
+ * for a backup (0: none in particular), and tells the calling process when it
+ * starts and ends.  "restart_time" is as in BackgroundWorker: whether the worker
+ * is to come back after a crash of the server, or if it exits with an error.
+ * Returns false if no slot for background workers is free.
  */
 bool
-bbgw_bgworker_register(const char *function, const char *role, int slot,
-					   int64 backup_id, BackgroundWorkerHandle **handle)
+bbgw_bgworker_register(const char *function, const char *role, Datum arg,
+					   int64 backup_id, int restart_time,
+					   BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker;
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_restart_time = restart_time;
 	strlcpy(worker.bgw_library_name, "backup_bgw", sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
-	snprintf(worker.bgw_name, BGW_MAXLEN, "backup_bgw %s for backup " INT64_FORMAT,
-			 role, backup_id);
 	snprintf(worker.bgw_type, BGW_MAXLEN, "backup_bgw %s", role);
-	worker.bgw_main_arg = Int32GetDatum(slot);
+	if (backup_id != 0)
+		snprintf(worker.bgw_name, BGW_MAXLEN, "backup_bgw %s for backup " INT64_FORMAT,
+				 role, backup_id);
+	else
+		strlcpy(worker.bgw_name, worker.bgw_type, BGW_MAXLEN);
+	worker.bgw_main_arg = arg;
 	memcpy(worker.bgw_extra, &backup_id, sizeof(backup_id));
 	worker.bgw_notify_pid = MyProcPid;
 	return RegisterDynamicBackgroundWorker(&worker, handle);
@@ -70,8 +76,8 @@ set(const char *name, const char *value)
 }
 
 /*
- * In such a worker: lets signals in, connects to a database as the superuser that
- * initdb made, and makes all settings but search_path.
+ * In such a worker: lets signals in, connects to a database (InvalidOid: to none)
+ * as the superuser that initdb made, and makes all settings but search_path.
  */
 void
 bbgw_bgworker_connect(Oid dboid)
@@ -79,7 +85,7 @@ bbgw_bgworker_connect(Oid dboid)
 	/* the default handler would end us in the middle of anything */
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
 
 	set("datestyle", "ISO");
 	set("intervalstyle", "postgres");

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * bgworker.h
- *	  What leaders and table workers have in common as background workers.
+ *	  What our background workers have in common.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -15,7 +15,7 @@
 #include "postmaster/bgworker.h"
 
 extern bool bbgw_bgworker_register(const char *function, const char *role,
-								   int slot, int64 backup_id,
+								   Datum arg, int64 backup_id, int restart_time,
 								   BackgroundWorkerHandle **handle);
 extern int64 bbgw_bgworker_backup_id(void);
 extern void bbgw_bgworker_connect(Oid dboid);

@@ -15,6 +15,9 @@
 
 #include "postgres.h"
 
+#include <unistd.h>
+
+#include "common/relpath.h"
 #include "executor/executor.h"
 #include "storage/fd.h"
 #include "storage/smgr.h"
@@ -52,6 +55,45 @@ bbgw_relation_locator(Relation rel)
 #include "storage/backendid.h"
 #define INVALID_PROC_NUMBER InvalidBackendId
 #endif
+
+/* 17 put backends into arrays by proc number, 16 and before by backend id */
+#if PG_VERSION_NUM < 170000
+#include "storage/sinvaladt.h"
+#define BBGW_MY_PROC_NUMBER (MyProc->pgprocno)
+#define bbgw_vxid_proc(vxid) BackendIdGetProc((vxid).backendId)
+#else
+#include "storage/procarray.h"
+#define BBGW_MY_PROC_NUMBER MyProcNumber
+#define bbgw_vxid_proc(vxid) ProcNumberGetProc((vxid).procNumber)
+#endif
+
+/* 16 renamed the function, as it did relfilenodes */
+#if PG_VERSION_NUM < 160000
+#define RelationMapFilenumberToOid RelationMapFilenodeToOid
+#endif
+
+/* 16 left the buffer that is being read or written to resource owners */
+#if PG_VERSION_NUM < 160000
+#define bbgw_abort_buffer_io() AbortBufferIO()
+#else
+#define bbgw_abort_buffer_io() ((void) 0)
+#endif
+
+/* Is the first file of a relation's fork there?  18 made the path a struct. */
+static inline bool
+bbgw_file_exists(Oid database, Oid tablespace, RelFileNumber number, ForkNumber fork)
+{
+#if PG_VERSION_NUM < 180000
+	char	   *path = GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER, fork);
+	bool		exists = access(path, F_OK) == 0;
+
+	pfree(path);
+	return exists;
+#else
+	return access(GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER, fork).str,
+				  F_OK) == 0;
+#endif
+}
 
 /* 16 made FileWrite() take const data */
 static inline int

@@ -112,9 +112,10 @@ start_leader(BbgwBackup *backup)
 {
 	BackgroundWorkerHandle *handle;
 
+	/* if the server crashes it comes back, to find no backup but its files */
 	if (!bbgw_bgworker_register("bbgw_leader_main", "leader",
-								(int) (backup - bbgw_shared->backups),
-								backup->id, &handle))
+								Int32GetDatum((int32) (backup - bbgw_shared->backups)),
+								backup->id, 1, &handle))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not start the leader of the backup: no background worker slot is free"),
@@ -244,7 +245,10 @@ start_backup(PG_FUNCTION_ARGS)
 			MAXPGPATH);
 	request.pg_dump_path = bbgw_pgdump_find();
 	request.conninfo = bbgw_conninfo;
-	request.slice_size = bbgw_slice_size;
+	request.settings.slice_size = bbgw_slice_size;
+	request.settings.max_preserved_size = bbgw_max_preserved_size;
+	request.settings.prepared_transactions = bbgw_prepared_transactions;
+	request.settings.commit_timeout = bbgw_commit_timeout;
 
 	request_seg = dsm_create(bbgw_request_size(&request), 0);
 	bbgw_request_write(dsm_segment_address(request_seg), &request);

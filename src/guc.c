@@ -22,6 +22,15 @@ int			bbgw_jobs = 2;
 int			bbgw_max_backups = 4;
 int			bbgw_history_size = 1000;
 int			bbgw_slice_size = 0;
+int			bbgw_max_preserved_size = 0;
+int			bbgw_prepared_transactions = BBGW_PREPARED_ERROR;
+int			bbgw_commit_timeout = 30000;
+
+static const struct config_enum_entry prepared_transactions_options[] = {
+	{"error", BBGW_PREPARED_ERROR, false},
+	{"wait", BBGW_PREPARED_WAIT, false},
+	{NULL, 0, false}
+};
 
 static bool
 check_absolute_path(char **newval, void **extra, GucSource source)
@@ -87,6 +96,28 @@ bbgw_guc_init(void)
 							"Each range becomes a data file of its own. 0 writes one file per table.",
 							&bbgw_slice_size, 0, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_BLOCKS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("backup_bgw.max_preserved_size",
+							"Most disk space that files preserved for one backup may take.",
+							"A backup that needs more fails; other transactions never do. 0 sets no limit.",
+							&bbgw_max_preserved_size, 0, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("backup_bgw.prepared_transactions",
+							 "What start_backup() does when a prepared transaction might unlink files.",
+							 NULL,
+							 &bbgw_prepared_transactions, BBGW_PREPARED_ERROR,
+							 prepared_transactions_options,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+
+	DefineCustomIntVariable("backup_bgw.commit_timeout",
+							"How long start_backup() waits for commits in flight.",
+							"0 waits without limit.",
+							&bbgw_commit_timeout, 30000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("backup_bgw");

@@ -6,10 +6,16 @@
  * The leader is a background worker.  It has one transaction, which holds S
  * from before pg_dump starts until the archive is in place.
  *
- * Errors are not caught: an error ends the process, and what is to be done
- * then, and when it is terminated, is done on its way out (leader_exit).  Only
- * after a crash of the server nothing is done; the history tells of such a
- * backup, and its unfinished directory stays.
+ * Before that, while it is still in the present, it arms the storage guard and
+ * makes sure that no commit is on its way that the guard has not seen.  After
+ * that, in the present again, it disarms the guard and sweeps up what is left of
+ * preserved files.
+ *
+ * Errors end the backup but not the process, which cleans up in peace.  When it
+ * is terminated that is done on its way out (leader_exit).  Only after a crash of
+ * the server nothing is done; the history tells of such a backup, and its
+ * unfinished directory stays.  The server then starts the leader again, which
+ * finds itself without a backup and sees to the preserved files.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -19,7 +25,10 @@
 
 #include <signal.h>
 
+#include "access/transam.h"
+#include "access/twophase.h"
 #include "access/xact.h"
+#include "catalog/pg_largeobject.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -32,17 +41,29 @@
 #include "archive.h"
 #include "asof.h"
 #include "bgworker.h"
+#include "guard.h"
 #include "history.h"
 #include "paths.h"
 #include "pgdump.h"
+#include "registry.h"
+#include "sweep.h"
 
 /* how often a wait looks around, in ms, when nothing wakes it */
 #define POLL_INTERVAL 500
 
+/* how often to look for commits, and for prepared transactions, to end, in ms */
+#define COMMIT_NAP	 5
+#define PREPARED_NAP 200
+
+/* how long commits are waited for at the end; a later sweep has to do then */
+#define DISARM_TIMEOUT 5000
+
 static BbgwBackup *my_backup;
 static BbgwArchive *archive = NULL;
 static BackgroundWorkerHandle *worker_handles[BBGW_MAX_JOBS];
-static bool completed = false;
+static BbgwNeededSet *needed;
+static bool completed = false;	/* the archive is there to stay */
+static bool ended = false;
 
 /* outlives the transaction, for leader_exit() */
 static MemoryContext leader_context;
@@ -75,15 +96,81 @@ stop_everybody(void)
 			WaitForBackgroundWorkerShutdown(worker_handles[i]);
 }
 
+/*
+ * Waits for commits that were in flight when the guard was disarmed: they may
+ * still be adding to the registry.
+ */
 static void
-end_backup(const char *status, bool refuse)
+wait_for_guarded_commits(void)
 {
+	BbgwCommits *commits = bbgw_guard_commits();
+	int			pid;
+
+	for (int waited = 0; waited < DISARM_TIMEOUT && !bbgw_guard_drained(commits, &pid); waited += 10)
+		pg_usleep(10 * 1000L);
+}
+
+/*
+ * What is done at the end of every backup.  Its transaction is over.  If the
+ * process is about to exit, it can have no other one.
+ */
+static void
+end_backup(bool exiting)
+{
+	BbgwError  *error = &my_backup->error;
+	const char *status = "failed";
+	bool		refuse = false;
+
+	if (!completed)
+	{
+		stop_everybody();
+		if (archive)
+			bbgw_archive_remove(archive);
+
+		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+		if (error->sqlerrcode == 0)
+		{
+			error->sqlerrcode = ERRCODE_ADMIN_SHUTDOWN;
+			strlcpy(error->message, "the leader of the backup was terminated",
+					sizeof(error->message));
+			strlcpy(error->hint, "More details may be available in the server log.",
+					sizeof(error->hint));
+		}
+		refuse = my_backup->state == BBGW_STARTING;
+		LWLockRelease(bbgw_shared->lock);
+	}
+
+	bbgw_guard_disarm(my_backup);
+	if (OidIsValid(MyDatabaseId))
+	{
+		wait_for_guarded_commits();
+		if (!exiting)
+		{
+			bbgw_asof_leave();
+			bbgw_sweep();
+		}
+		else if (bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId) != InvalidRelFileNumber)
+			(void) bbgw_sweep_request(MyDatabaseId);
+	}
+
+	if (completed)
+		status = "completed";
+	else if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		status = "cancelled";
 	if (!refuse)
 	{
 		bbgw_history_write(my_backup, status, LOG);
 		bbgw_history_prune();
+		ereport(LOG,
+				(errmsg("backup " INT64_FORMAT " of database \"%s\" to \"%s\" %s",
+						my_backup->id, NameStr(my_backup->order.datname),
+						my_backup->order.destination, status),
+				 errdetail(UINT64_FORMAT " files were preserved for it, " UINT64_FORMAT " times it gave up a lock to others.",
+						   pg_atomic_read_u64(&my_backup->files_preserved),
+						   pg_atomic_read_u64(&my_backup->lock_yields))));
 	}
 
+	ended = true;
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	my_backup->leader_pid = 0;
 	my_backup->dump_pid = 0;
@@ -93,36 +180,13 @@ end_backup(const char *status, bool refuse)
 }
 
 /*
- * The way out of a leader that has not completed its backup.  The transaction
- * has been aborted already.
+ * The way out of a leader that was terminated.
  */
 static void
 leader_exit(int code, Datum arg)
 {
-	BbgwError  *error = &my_backup->error;
-	bool		refuse;
-
-	if (completed)
-		return;
-
-	stop_everybody();
-	if (archive)
-		bbgw_archive_remove(archive);
-
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	if (error->sqlerrcode == 0)
-	{
-		error->sqlerrcode = ERRCODE_ADMIN_SHUTDOWN;
-		strlcpy(error->message, "the leader of the backup was terminated",
-				sizeof(error->message));
-		strlcpy(error->hint, "More details may be available in the server log.",
-				sizeof(error->hint));
-	}
-	refuse = my_backup->state == BBGW_STARTING;
-	LWLockRelease(bbgw_shared->lock);
-
-	end_backup(error->sqlerrcode == ERRCODE_QUERY_CANCELED ? "cancelled" : "failed",
-			   refuse);
+	if (!ended)
+		end_backup(true);
 }
 
 static void
@@ -146,6 +210,7 @@ check_on_others(void)
 	BbgwError	worker_error;
 
 	CHECK_FOR_INTERRUPTS();
+	bbgw_guard_check(my_backup);
 
 	/* look at the processes first, as they leave their word before they go */
 	for (int i = 0; i < my_backup->order.jobs; i++)
@@ -202,8 +267,9 @@ start_workers(void)
 		pid_t		pid;
 
 		if (!bbgw_bgworker_register("bbgw_worker_main", "worker",
-									backup_number * BBGW_MAX_JOBS + i,
-									my_backup->id, &worker_handles[i]))
+									Int32GetDatum(backup_number * BBGW_MAX_JOBS + i),
+									my_backup->id, BGW_NEVER_RESTART,
+									&worker_handles[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 					 errmsg("could not start table worker %d of %d: no background worker slot is free",
@@ -265,8 +331,7 @@ report_start(void)
 }
 
 /*
- * Waits for the end of pg_dump, and raises an error if it has failed, or if a
- * catalog was rewritten meanwhile, which it need not have noticed.
+ * Waits for the end of pg_dump, and raises an error if it has failed.
  */
 static void
 wait_for_pg_dump(void)
@@ -278,11 +343,160 @@ wait_for_pg_dump(void)
 	LWLockRelease(bbgw_shared->lock);
 
 	bbgw_pgdump_result(true);
+	check_on_others();
+}
+
+/*
+ * Sleeps for a while, but not when there is something to do.
+ */
+static void
+nap(long ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	check_on_others();
+}
+
+/*
+ * Waits until the transactions have ended that were committing when the guard was
+ * armed and may not have seen it.
+ */
+static void
+wait_for_unguarded_commits(int timeout)
+{
+	BbgwCommits *commits = bbgw_guard_commits();
+	TimestampTz start = GetCurrentTimestamp();
+	int			pid;
+
+	while (!bbgw_guard_drained(commits, &pid))
+	{
+		if (timeout > 0 && TimestampDifferenceExceeds(start, GetCurrentTimestamp(), timeout))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("timed out waiting for the process with PID %d to commit", pid),
+					 errdetail("Its transaction unlinks files. The snapshot of the backup can be taken only when such commits have ended."),
+					 errhint("It may be waiting for a synchronous standby. See also backup_bgw.commit_timeout.")));
+		nap(COMMIT_NAP);
+	}
+	pfree(commits);
+}
+
+/*
+ * The names of prepared transactions that may unlink files of this database, or
+ * NULL if there are none.  Who unlinks a file has its relation locked.
+ */
+static char *
+prepared_transactions(void)
+{
+	char	   *names;
+	int			ret;
+
+	if (max_prepared_xacts == 0)
+		return NULL;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	ret = SPI_execute("SELECT string_agg(pg_catalog.quote_literal(p.gid), ', ' ORDER BY p.prepared, p.gid)"
+					  " FROM pg_catalog.pg_prepared_xacts p"
+					  " WHERE p.database = pg_catalog.current_database() AND EXISTS"
+					  "  (SELECT FROM pg_catalog.pg_locks l"
+					  "   JOIN pg_catalog.pg_database d ON d.oid = l.database"
+					  "   WHERE l.virtualtransaction = '-1/' || p.transaction::text"
+					  "   AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'"
+					  "   AND d.datname = p.database)",
+					  true, 0);
+	if (ret != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_prepared_xacts: %s", SPI_result_code_string(ret));
+	names = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (names)
+		names = MemoryContextStrdup(leader_context, names);
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(leader_context);
+	return names;
+}
+
+/*
+ * Arms the guard, and makes sure that it sees everything: commits in flight have
+ * to end, and transactions that were prepared before, which unlink their files
+ * when they are committed without another look at them.
+ */
+static void
+arm_guard(const BbgwRequestSettings *settings)
+{
+	char	   *names;
+
+	bbgw_guard_arm(my_backup, (uint64) settings->max_preserved_size * 1024);
+	wait_for_unguarded_commits(settings->commit_timeout);
+
+	while ((names = prepared_transactions()) != NULL)
+	{
+		if (settings->prepared_transactions == BBGW_PREPARED_ERROR)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("a prepared transaction may unlink files that the backup needs"),
+					 errdetail("Of these transactions, prepared before the backup, each holds an ACCESS EXCLUSIVE lock on some relation: %s.",
+							   names),
+					 errhint("Commit them or roll them back, or set backup_bgw.prepared_transactions to \"wait\".")));
+		pfree(names);
+		nap(PREPARED_NAP);
+	}
+}
+
+static void
+take_snapshot(void)
+{
+	dsm_segment *seg;
+
+	StartTransactionCommand();
+	MemoryContextSwitchTo(leader_context);
+	seg = bbgw_snapshot_take();
+	dsm_pin_mapping(seg);
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->snapshot = dsm_segment_handle(seg);
+	LWLockRelease(bbgw_shared->lock);
 
 	SPI_connect();
-	bbgw_storage_check_catalogs();
+	seg = bbgw_needed_create();
 	SPI_finish();
-	bbgw_release_locks();
+	dsm_pin_mapping(seg);
+	needed = dsm_segment_address(seg);
+	bbgw_guard_publish(my_backup, seg);
+}
+
+/*
+ * pg_dump has read everything else.  From here on nothing is needed but what is
+ * in the plan, and the catalogs.
+ */
+static void
+release_unplanned(const BbgwPlan *plan)
+{
+	bool	   *planned = palloc_extended(Max(needed->nfiles, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	for (uint32 i = 0; i < plan->ntables; i++)
+	{
+		const BbgwTable *table = &plan->tables[i];
+
+		planned[table->heap.needed] = true;
+		if (OidIsValid(table->toast.oid))
+		{
+			planned[table->toast.needed] = true;
+			planned[table->toast_index.needed] = true;
+		}
+	}
+	for (uint32 i = 0; i < needed->nfiles; i++)
+	{
+		BbgwNeededFile *file = &needed->files[i];
+		bool		is_catalog = file->owner < FirstNormalObjectId &&
+			file->owner != LargeObjectRelationId;
+
+		if (!planned[i] && !is_catalog)
+			bbgw_guard_done(my_backup, file);
+	}
+	pfree(planned);
 }
 
 /*
@@ -297,12 +511,13 @@ make_plan(const BbgwRequest *request)
 	BbgwToc    *toc = bbgw_archive_read_toc(archive);
 
 	SPI_connect();
-	seg = bbgw_plan_create(toc, request->slice_size);
+	seg = bbgw_plan_create(toc, request->settings.slice_size, needed);
 	SPI_finish();
 
 	dsm_pin_mapping(seg);
 	plan = dsm_segment_address(seg);
 	dumped = bbgw_archive_take_over(archive, plan);
+	release_unplanned(plan);
 
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	my_backup->plan = dsm_segment_handle(seg);
@@ -331,11 +546,7 @@ wait_for_workers(BbgwPlan *plan)
 		LWLockRelease(bbgw_shared->lock);
 
 		if (!finished)
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 POLL_INTERVAL, PG_WAIT_EXTENSION);
-			ResetLatch(MyLatch);
-		}
+			nap(POLL_INTERVAL);
 	}
 
 	for (uint32 i = 0; i < plan->nunits; i++)
@@ -347,16 +558,13 @@ static void
 run_backup(void)
 {
 	BbgwRequest *request = read_request();
-	dsm_segment *snapshot;
 	BbgwPlan   *plan;
 
-	StartTransactionCommand();
-	MemoryContextSwitchTo(leader_context);
-	snapshot = bbgw_snapshot_take();
-	dsm_pin_mapping(snapshot);
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	my_backup->snapshot = dsm_segment_handle(snapshot);
-	LWLockRelease(bbgw_shared->lock);
+	/* what earlier backups may have left, of transactions since committed */
+	bbgw_sweep();
+
+	arm_guard(&request->settings);
+	take_snapshot();
 
 	SPI_connect();
 	bbgw_patterns_check(request->include, request->exclude);
@@ -377,12 +585,8 @@ run_backup(void)
 	check_on_others();
 	bbgw_archive_finish(archive, plan);
 
-	/* the archive is there to stay, whatever happens to this process */
+	/* whatever happens to this process */
 	completed = true;
-	end_backup("completed", false);
-	ereport(LOG,
-			(errmsg("backup " INT64_FORMAT " of database \"%s\" to \"%s\" completed",
-					my_backup->id, NameStr(my_backup->order.datname), my_backup->order.destination)));
 	bbgw_asof_commit();
 }
 
@@ -397,7 +601,10 @@ bbgw_leader_main(Datum arg)
 
 	my_backup = &bbgw_shared->backups[DatumGetInt32(arg)];
 
-	/* the caller may have given up before we came, and the slot be another's */
+	/*
+	 * The caller may have given up before we came, and the slot be another's.  Or
+	 * the server has crashed and started us anew.
+	 */
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	wanted = my_backup->state == BBGW_STARTING &&
 		my_backup->id == bbgw_bgworker_backup_id();
@@ -405,7 +612,10 @@ bbgw_leader_main(Datum arg)
 		my_backup->leader_pid = MyProcPid;
 	LWLockRelease(bbgw_shared->lock);
 	if (!wanted)
-		proc_exit(0);
+	{
+		bbgw_sweep_everywhere();
+		return;
+	}
 
 	/* before ShutdownPostgres(), that is, called after it */
 	before_shmem_exit(leader_exit, 0);
@@ -424,12 +634,19 @@ bbgw_leader_main(Datum arg)
 		ErrorData  *edata;
 
 		/* The caller, and the history, are to know why. */
+		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(leader_context);
 		edata = CopyErrorData();
 		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 		bbgw_error_capture(&my_backup->error, edata);
 		LWLockRelease(bbgw_shared->lock);
-		PG_RE_THROW();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
+
+	MemoryContextSwitchTo(leader_context);
+	end_backup(false);
 }

@@ -34,7 +34,9 @@ static const char *const plan_query =
 	" x.oid, x.reltablespace, x.relfilenode,"
 	" EXISTS (SELECT FROM pg_catalog.pg_extension e,"
 	"  unnest(e.extconfig, e.extcondition) AS f(relid, condition)"
-	"  WHERE f.relid = c.oid AND f.condition <> '')"
+	"  WHERE f.relid = c.oid AND f.condition <> ''),"
+	" EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o"
+	"  WHERE o.option_name = 'user_catalog_table' AND o.option_value::bool)"
 	" FROM unnest($1) AS u(oid)"
 	" JOIN pg_catalog.pg_class c ON c.oid = u.oid AND c.relkind = 'r'"
 	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
@@ -90,45 +92,54 @@ get_oid(HeapTuple tuple, int column)
 }
 
 static void
-fill_storage(BbgwStorage *storage, HeapTuple tuple, int first_column, Oid oid)
+fill_storage(BbgwStorage *storage, HeapTuple tuple, int first_column, Oid oid,
+			 BbgwNeededSet *needed)
 {
+	BbgwNeededFile *file;
+
 	storage->oid = oid;
 	storage->tablespace = get_oid(tuple, first_column);
 	if (!OidIsValid(storage->tablespace))
 		storage->tablespace = MyDatabaseTableSpace;
 	storage->filenumber = get_oid(tuple, first_column + 1);
+
+	file = bbgw_needed_find(needed, storage->tablespace, storage->filenumber);
+	if (file == NULL)
+		elog(ERROR, "file %u of relation %u is not guarded", storage->filenumber, oid);
+	storage->needed = (uint32) (file - needed->files);
+}
+
+static bool
+get_bool(HeapTuple tuple, int column)
+{
+	bool		isnull;
+
+	return DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull));
 }
 
 /*
  * Fills in one table from a row of plan_query.  Returns false if pg_dump has
- * read it; then its files must have been there all the time.
+ * read it.
  */
 static bool
-fill_table(BbgwTable *table, HeapTuple tuple, bool *is_heap)
+fill_table(BbgwTable *table, HeapTuple tuple, BbgwNeededSet *needed)
 {
 	TupleDesc	desc = SPI_tuptable->tupdesc;
-	bool		isnull;
 	BlockNumber toast_blocks = 0;
+
+	if (get_bool(tuple, 13))
+		return false;
 
 	memset(table, 0, sizeof(BbgwTable));
 	namestrcpy(&table->nspname, SPI_getvalue(tuple, desc, 2));
 	namestrcpy(&table->relname, SPI_getvalue(tuple, desc, 3));
-	*is_heap = get_oid(tuple, 4) == HEAP_TABLE_AM_OID;
-	fill_storage(&table->heap, tuple, 5, get_oid(tuple, 1));
+	table->is_heap = get_oid(tuple, 4) == HEAP_TABLE_AM_OID;
+	table->is_catalog_table = get_bool(tuple, 14);
+	fill_storage(&table->heap, tuple, 5, get_oid(tuple, 1), needed);
 	if (OidIsValid(get_oid(tuple, 7)))
 	{
-		fill_storage(&table->toast, tuple, 8, get_oid(tuple, 7));
-		fill_storage(&table->toast_index, tuple, 11, get_oid(tuple, 10));
-	}
-
-	if (DatumGetBool(SPI_getbinval(tuple, desc, 13, &isnull)))
-	{
-		if (!bbgw_storage_is_current(&table->heap) ||
-			(OidIsValid(table->toast.oid) &&
-			 (!bbgw_storage_is_current(&table->toast) ||
-			  !bbgw_storage_is_current(&table->toast_index))))
-			bbgw_storage_lost(NameStr(table->nspname), NameStr(table->relname));
-		return false;
+		fill_storage(&table->toast, tuple, 8, get_oid(tuple, 7), needed);
+		fill_storage(&table->toast_index, tuple, 11, get_oid(tuple, 10), needed);
 	}
 
 	if (!bbgw_storage_blocks(&table->heap, &table->nblocks) ||
@@ -169,7 +180,8 @@ fill_units(BbgwUnit *unit, const BbgwTable *table, uint32 number, int slice_size
 		unit->table = number;
 		unit->slice = slice;
 		unit->start = slice * (BlockNumber) slice_size;
-		unit->nblocks = last ? InvalidBlockNumber : (BlockNumber) slice_size;
+		unit->nblocks = last ? table->nblocks - unit->start : (BlockNumber) slice_size;
+		pg_atomic_init_flag(&unit->taken);
 		if (!last)
 			bytes_up_to = (uint64) ((double) table->bytes *
 									(unit->start + unit->nblocks) / table->nblocks);
@@ -181,13 +193,14 @@ fill_units(BbgwUnit *unit, const BbgwTable *table, uint32 number, int slice_size
 /*
  * Makes the plan in a new segment.  Tables bigger than slice_size blocks are
  * cut into slices of that size (0: none is cut).  The biggest units come first,
- * so that at the end no worker is left alone with one.
+ * so that at the end no worker is left alone with one.  "needed" is the guard's
+ * set, in which all these files must be.
  *
  * The caller is as of S, has it as active snapshot, and is connected to SPI.
  * Raises an error if a file of S is gone.
  */
 dsm_segment *
-bbgw_plan_create(const BbgwToc *toc, int slice_size)
+bbgw_plan_create(const BbgwToc *toc, int slice_size, BbgwNeededSet *needed)
 {
 	Oid			types[1] = {OIDARRAYOID};
 	Datum		values[1];
@@ -217,16 +230,15 @@ bbgw_plan_create(const BbgwToc *toc, int slice_size)
 	{
 		BbgwTable  *table = &tables[ntables];
 		TocRef	   *ref;
-		bool		is_heap;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!fill_table(table, SPI_tuptable->vals[i], &is_heap))
+		if (!fill_table(table, SPI_tuptable->vals[i], needed))
 			continue;
 
 		ref = hash_search(refs, &table->heap.oid, HASH_FIND, NULL);
 		table->dump_id = ref->dump_id;
 		table->nunits = 1;
-		if (is_heap && slice_size > 0 && table->nblocks > (BlockNumber) slice_size)
+		if (table->is_heap && slice_size > 0 && table->nblocks > (BlockNumber) slice_size)
 			table->nunits = (table->nblocks - 1) / slice_size + 1;
 		nunits += table->nunits;
 		bytes += table->bytes;

@@ -15,6 +15,7 @@
 
 #include "backup_bgw.h"
 
+#include "guard_set.h"
 #include "sink.h"
 #include "storage.h"
 #include "toc.h"
@@ -29,6 +30,8 @@ typedef struct BbgwTable
 	NameData	relname;
 	BlockNumber nblocks;		/* of the heap */
 	uint64		bytes;			/* heap and TOAST */
+	bool		is_heap;		/* others can be read in one piece only */
+	bool		is_catalog_table;	/* user_catalog_table = true */
 	int			dump_id;		/* of its TABLE DATA entry */
 	uint32		nunits;
 	pg_atomic_uint32 nunits_done;	/* by workers */
@@ -41,8 +44,10 @@ typedef struct BbgwUnit
 	uint32		table;
 	int			slice;			/* number of this range in its table, from 0 */
 	BlockNumber start;
-	BlockNumber nblocks;		/* InvalidBlockNumber: to the end */
+	BlockNumber nblocks;
 	uint64		bytes;			/* its share of the table's */
+
+	pg_atomic_flag taken;		/* by a worker; cleared if it could not be read yet */
 
 	/* written by the worker that took the unit, read after all have ended */
 	bool		done;
@@ -56,13 +61,14 @@ typedef struct BbgwPlan
 	uint32		nunits;
 	uint64		bytes;			/* sum over the tables */
 	Size		units_offset;	/* in this structure */
-	pg_atomic_uint32 next_unit; /* first one that nobody has taken */
+	pg_atomic_uint32 next_unit; /* first one that nobody has looked at */
 	BbgwTable	tables[FLEXIBLE_ARRAY_MEMBER];
 	/* then the units */
 } BbgwPlan;
 
 #define BBGW_PLAN_UNITS(plan) ((BbgwUnit *) ((char *) (plan) + (plan)->units_offset))
 
-extern dsm_segment *bbgw_plan_create(const BbgwToc *toc, int slice_size);
+extern dsm_segment *bbgw_plan_create(const BbgwToc *toc, int slice_size,
+									 BbgwNeededSet *needed);
 
 #endif							/* BBGW_PLAN_H */

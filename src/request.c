@@ -292,13 +292,13 @@ read_strings(const char *src, List **strings)
 }
 
 /*
- * Size of a request as it travels to the leader: slice_size, then the strings,
+ * Size of a request as it travels to the leader: settings, then the strings,
  * each null-terminated; of lists an empty string is the end.
  */
 Size
 bbgw_request_size(const BbgwRequest *request)
 {
-	return sizeof(int) +
+	return sizeof(BbgwRequestSettings) +
 		   strlen(request->conninfo) + 1 + strlen(request->pg_dump_path) + 1 +
 		   strings_size(request->include) + strings_size(request->exclude);
 }
@@ -309,8 +309,8 @@ bbgw_request_size(const BbgwRequest *request)
 void
 bbgw_request_write(char *dst, const BbgwRequest *request)
 {
-	memcpy(dst, &request->slice_size, sizeof(int));
-	dst += sizeof(int);
+	memcpy(dst, &request->settings, sizeof(BbgwRequestSettings));
+	dst += sizeof(BbgwRequestSettings);
 	dst = stpcpy(dst, request->conninfo) + 1;
 	dst = stpcpy(dst, request->pg_dump_path) + 1;
 	dst = write_strings(dst, request->include);
@@ -325,8 +325,8 @@ bbgw_request_read(const char *src)
 {
 	BbgwRequest *request = palloc0(sizeof(BbgwRequest));
 
-	memcpy(&request->slice_size, src, sizeof(int));
-	src += sizeof(int);
+	memcpy(&request->settings, src, sizeof(BbgwRequestSettings));
+	src += sizeof(BbgwRequestSettings);
 	request->conninfo = pstrdup(src);
 	src += strlen(src) + 1;
 	request->pg_dump_path = pstrdup(src);

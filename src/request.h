@@ -24,11 +24,19 @@ extern char *bbgw_request_destination(const char *text, const char *datname,
  * What the leader needs besides what is in the slot: patterns, and settings as
  * they are in the session of the caller.
  */
+typedef struct BbgwRequestSettings
+{
+	int			slice_size;		/* in blocks; 0: no slices */
+	int			max_preserved_size; /* in kB; 0: no limit */
+	int			prepared_transactions;	/* BbgwPreparedTransactions */
+	int			commit_timeout; /* in ms; 0: none */
+} BbgwRequestSettings;
+
 typedef struct BbgwRequest
 {
+	BbgwRequestSettings settings;
 	char	   *conninfo;
 	char	   *pg_dump_path;	/* resolved */
-	int			slice_size;		/* in blocks; 0: no slices */
 	List	   *include;
 	List	   *exclude;
 } BbgwRequest;

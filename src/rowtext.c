@@ -34,12 +34,14 @@
 typedef struct Column
 {
 	int			attoff;			/* offset in the slot's arrays */
+	bool		is_varlena;
 	FmgrInfo	output;
 } Column;
 
 struct BbgwRowText
 {
 	BbgwSink   *sink;
+	const BbgwToast *toast;
 	StringInfoData buf;
 	MemoryContext row_context;
 	int			ncolumns;
@@ -63,13 +65,14 @@ static const char escapes[256] = {
  * bbgw_rowtext_end().  Needs a transaction: it looks up output functions.
  */
 BbgwRowText *
-bbgw_rowtext_begin(TupleDesc tupdesc, BbgwSink *sink)
+bbgw_rowtext_begin(TupleDesc tupdesc, const BbgwToast *toast, BbgwSink *sink)
 {
 	BbgwRowText *rowtext;
 
 	rowtext = palloc0(offsetof(BbgwRowText, columns) +
 					  tupdesc->natts * sizeof(Column));
 	rowtext->sink = sink;
+	rowtext->toast = toast;
 	initStringInfo(&rowtext->buf);
 	enlargeStringInfo(&rowtext->buf, FLUSH_SIZE + 1024);
 	rowtext->row_context = AllocSetContextCreate(CurrentMemoryContext,
@@ -81,11 +84,10 @@ bbgw_rowtext_begin(TupleDesc tupdesc, BbgwSink *sink)
 		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
 		Column	   *column = &rowtext->columns[rowtext->ncolumns];
 		Oid			function;
-		bool		is_varlena;
 
 		if (att->attisdropped || att->attgenerated)
 			continue;
-		getTypeOutputInfo(att->atttypid, &function, &is_varlena);
+		getTypeOutputInfo(att->atttypid, &function, &column->is_varlena);
 		fmgr_info(function, &column->output);
 		column->attoff = i;
 		rowtext->ncolumns++;
@@ -96,12 +98,13 @@ bbgw_rowtext_begin(TupleDesc tupdesc, BbgwSink *sink)
 /*
  * Hands all text so far to the sink.
  */
-void
-bbgw_rowtext_flush(BbgwRowText *rowtext)
+static void
+flush(BbgwRowText *rowtext)
 {
 	if (rowtext->buf.len > 0)
 		bbgw_sink_write(rowtext->sink, rowtext->buf.data, rowtext->buf.len);
 	resetStringInfo(&rowtext->buf);
+	rowtext->toast->pause();
 }
 
 static void
@@ -124,7 +127,7 @@ append_escaped(BbgwRowText *rowtext, const char *text)
 		if (p - start >= FLUSH_SIZE || rowtext->buf.len >= FLUSH_SIZE)
 		{
 			/* no need to copy what is long and clean */
-			bbgw_rowtext_flush(rowtext);
+			flush(rowtext);
 			if (p >= start)
 			{
 				bbgw_sink_write(rowtext->sink, start, p + 1 - start);
@@ -133,6 +136,16 @@ append_escaped(BbgwRowText *rowtext, const char *text)
 		}
 	}
 	appendBinaryStringInfo(&rowtext->buf, start, p - start);
+}
+
+static void
+append_value(BbgwRowText *rowtext, Column *column, Datum value)
+{
+	/* a value within a value is never out of line */
+	if (column->is_varlena && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(value)))
+		value = PointerGetDatum(bbgw_toast_fetch(rowtext->toast,
+												 (struct varlena *) DatumGetPointer(value)));
+	append_escaped(rowtext, OutputFunctionCall(&column->output, value));
 }
 
 /*
@@ -155,9 +168,7 @@ bbgw_rowtext_row(BbgwRowText *rowtext, TupleTableSlot *slot)
 		if (slot->tts_isnull[column->attoff])
 			appendStringInfoString(&rowtext->buf, "\\N");
 		else
-			append_escaped(rowtext,
-						   OutputFunctionCall(&column->output,
-											  slot->tts_values[column->attoff]));
+			append_value(rowtext, column, slot->tts_values[column->attoff]);
 	}
 	appendStringInfoChar(&rowtext->buf, '\n');
 
@@ -165,19 +176,28 @@ bbgw_rowtext_row(BbgwRowText *rowtext, TupleTableSlot *slot)
 	MemoryContextReset(rowtext->row_context);
 
 	if (rowtext->buf.len >= FLUSH_SIZE)
-		bbgw_rowtext_flush(rowtext);
+		flush(rowtext);
 }
 
 /*
- * Appends the end mark and frees everything.  Ending the file is left to the
- * caller.
+ * Hands what is left to the sink and frees everything.
  */
 void
 bbgw_rowtext_end(BbgwRowText *rowtext)
 {
-	appendStringInfoString(&rowtext->buf, "\\.\n\n\n");
-	bbgw_rowtext_flush(rowtext);
+	flush(rowtext);
 	MemoryContextDelete(rowtext->row_context);
 	pfree(rowtext->buf.data);
 	pfree(rowtext);
+}
+
+/*
+ * Writes what comes after the last row of a file.
+ */
+void
+bbgw_rowtext_end_mark(BbgwSink *sink)
+{
+	static const char mark[] = "\\.\n\n\n";
+
+	bbgw_sink_write(sink, mark, sizeof(mark) - 1);
 }

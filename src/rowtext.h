@@ -13,12 +13,14 @@
 #include "executor/tuptable.h"
 
 #include "sink.h"
+#include "toast.h"
 
 typedef struct BbgwRowText BbgwRowText;
 
-extern BbgwRowText *bbgw_rowtext_begin(TupleDesc tupdesc, BbgwSink *sink);
+extern BbgwRowText *bbgw_rowtext_begin(TupleDesc tupdesc, const BbgwToast *toast,
+									   BbgwSink *sink);
 extern void bbgw_rowtext_row(BbgwRowText *rowtext, TupleTableSlot *slot);
-extern void bbgw_rowtext_flush(BbgwRowText *rowtext);
 extern void bbgw_rowtext_end(BbgwRowText *rowtext);
+extern void bbgw_rowtext_end_mark(BbgwSink *sink);
 
 #endif							/* BBGW_ROWTEXT_H */

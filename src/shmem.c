@@ -27,8 +27,10 @@ static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 static Size
 shared_size(void)
 {
-	return add_size(offsetof(BbgwShared, backups),
-					mul_size(bbgw_max_backups, sizeof(BbgwBackup)));
+	Size		size = offsetof(BbgwShared, backups);
+
+	size = add_size(size, mul_size(bbgw_max_backups, sizeof(BbgwBackup)));
+	return add_size(size, mul_size(MaxBackends, sizeof(pg_atomic_uint32)));
 }
 
 static void
@@ -38,7 +40,7 @@ shmem_request(void)
 		prev_shmem_request_hook();
 
 	RequestAddinShmemSpace(shared_size());
-	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
+	RequestNamedLWLockTranche(TRANCHE_NAME, 2);
 }
 
 /*
@@ -55,12 +57,15 @@ bbgw_backup_reset(BbgwBackup *backup)
 	pg_atomic_init_u64(&backup->files_preserved, 0);
 	pg_atomic_init_u64(&backup->preserved_bytes, 0);
 	pg_atomic_init_u64(&backup->lock_yields, 0);
+	pg_atomic_init_u64(&backup->released_files, 0);
+	pg_atomic_init_u64(&backup->released_bytes, 0);
 	pg_atomic_init_u64(&backup->throttle_clock, 0);
 	for (int i = 0; i < BBGW_MAX_JOBS; i++)
 		pg_atomic_init_u64(&backup->workers[i].bytes_done, 0);
 	backup->order.request = DSM_HANDLE_INVALID;
 	backup->snapshot = DSM_HANDLE_INVALID;
 	backup->plan = DSM_HANDLE_INVALID;
+	backup->needed = DSM_HANDLE_INVALID;
 }
 
 static void
@@ -76,7 +81,12 @@ shmem_startup(void)
 	if (!found)
 	{
 		memset(bbgw_shared, 0, offsetof(BbgwShared, backups));
-		bbgw_shared->lock = &(GetNamedLWLockTranche(TRANCHE_NAME))->lock;
+		bbgw_shared->lock = &GetNamedLWLockTranche(TRANCHE_NAME)[0].lock;
+		bbgw_shared->registry_lock = &GetNamedLWLockTranche(TRANCHE_NAME)[1].lock;
+		pg_atomic_init_u32(&bbgw_shared->next_registry, 0);
+		pg_atomic_init_u32(&bbgw_shared->guards_armed, 0);
+		for (int i = 0; i < MaxBackends; i++)
+			pg_atomic_init_u32(&BBGW_COMMIT_COUNTERS(bbgw_shared)[i], 0);
 		if (!pg_strong_random(&bbgw_shared->incarnation,
 							  sizeof(bbgw_shared->incarnation)))
 			bbgw_shared->incarnation = (uint64) GetCurrentTimestamp();

@@ -12,8 +12,8 @@
  *							and frees the slot
  *	 RUNNING -> FREE		ended, and in the history
  *
- * The lock rule stands beside each group of fields.  "lock" is the one LWLock
- * of this structure; it is held for a few instructions at a time, and no other
+ * The lock rule stands beside each group of fields.  "lock" is the LWLock of
+ * all of this structure; it is held for a few instructions at a time, and no other
  * lock is asked for under it.
  *
  * Copyright (c) 2026, the backup_bgw authors
@@ -116,6 +116,14 @@ typedef struct BbgwBackup
 	BbgwError	worker_error;	/* of the first worker that failed */
 	BbgwWorkerSlot workers[BBGW_MAX_JOBS];
 
+	/* under lock; of the storage guard (guard.c) */
+	Oid			guard_database; /* InvalidOid: not armed */
+	RelFileNumber guard_registry;
+	dsm_handle	needed;			/* files; invalid: all of the database */
+	uint64		max_preserved_bytes;	/* 0: no limit */
+	bool		guard_failed;	/* files were lost */
+	BbgwError	guard_error;
+
 	/* atomic; written by workers and leader, read by anybody */
 	pg_atomic_uint64 tables_done;
 	pg_atomic_uint64 bytes_done;	/* of bytes_total */
@@ -123,6 +131,8 @@ typedef struct BbgwBackup
 	pg_atomic_uint64 files_preserved;
 	pg_atomic_uint64 preserved_bytes;
 	pg_atomic_uint64 lock_yields;
+	pg_atomic_uint64 released_files;	/* done with, to be unlinked */
+	pg_atomic_uint64 released_bytes;
 	pg_atomic_uint64 throttle_clock;	/* throttle.c */
 
 	/* broadcast at every change of state, phase and plan */
@@ -132,10 +142,20 @@ typedef struct BbgwBackup
 typedef struct BbgwShared
 {
 	LWLock	   *lock;
+	LWLock	   *registry_lock;	/* protects pages of registries (registry.c) */
+	pg_atomic_uint32 next_registry;
+	pg_atomic_uint32 guards_armed;
 	uint64		incarnation;	/* random, anew at each start or crash restart */
 	int64		next_id;		/* under lock; 0: not yet known */
 	BbgwBackup	backups[FLEXIBLE_ARRAY_MEMBER];
 } BbgwShared;
+
+/*
+ * After the backups, a counter for each process that may run transactions: odd
+ * while it commits something that unlinks files (guard.c).
+ */
+#define BBGW_COMMIT_COUNTERS(shared) \
+	((pg_atomic_uint32 *) &(shared)->backups[bbgw_max_backups])
 
 extern BbgwShared *bbgw_shared;
 

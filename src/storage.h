@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * storage.h
- *	  Are the files of S still there?
+ *	  The files of relations as of S.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -18,12 +18,11 @@ typedef struct BbgwStorage
 	Oid			oid;
 	Oid			tablespace;		/* never 0, unlike pg_class.reltablespace */
 	RelFileNumber filenumber;
+	uint32		needed;			/* number of the file in the guard's set */
 } BbgwStorage;
 
 extern bool bbgw_storage_blocks(const BbgwStorage *storage, BlockNumber *nblocks);
-extern bool bbgw_storage_is_current(const BbgwStorage *storage);
 extern bool bbgw_storage_is_open(const BbgwStorage *storage, Relation rel);
 pg_noreturn extern void bbgw_storage_lost(const char *nspname, const char *relname);
-extern void bbgw_storage_check_catalogs(void);
 
 #endif							/* BBGW_STORAGE_H */

@@ -5,7 +5,7 @@
  *
  * The workers share a clock that says when the bytes asked for so far would
  * have been read at exactly max_rate.  Who has read something moves the clock
- * on, and then sleeps until real time has come there.  A clock that lies behind
+ * on, and then, when that is convenient, sleeps until real time has come there.  A clock that lies behind
  * is first set to the present, so that time not used is not made up for in a
  * burst.
  *
@@ -21,40 +21,43 @@
 
 #include "throttle.h"
 
-/* longest sleep before the worker looks around again, in ms */
-#define MAX_NAP 100
-
 /*
- * Tells that the calling worker has read "bytes", and sleeps as long as need be.
- * Serves interrupts.
+ * Tells that the calling worker of a backup with max_rate has read "bytes".
+ * Returns until when it has to sleep, as a timestamp.
  */
-void
-bbgw_throttle(BbgwBackup *backup, uint64 bytes)
+uint64
+bbgw_throttle_book(BbgwBackup *backup, uint64 bytes)
 {
-	uint64		now = (uint64) GetCurrentTimestamp();
+	uint64		now;
 	uint64		cost;
 	uint64		due;
 	uint64		clock;
 
-	if (backup->order.max_rate == 0)
-		return;
-
+	now = (uint64) GetCurrentTimestamp();
 	cost = (uint64) ((double) bytes * USECS_PER_SEC / backup->order.max_rate);
 	clock = pg_atomic_read_u64(&backup->throttle_clock);
 	do
 	{
 		due = Max(clock, now) + cost;
 	} while (!pg_atomic_compare_exchange_u64(&backup->throttle_clock, &clock, due));
+	return due;
+}
 
-	while ((now = (uint64) GetCurrentTimestamp()) < due)
-	{
-		long		ms = (long) Min((due - now) / 1000, MAX_NAP);
+/*
+ * Sleeps until then, but no longer than "max" microseconds.  Returns false if it
+ * is that late already.  Serves interrupts.
+ */
+bool
+bbgw_throttle_nap(uint64 due, long max)
+{
+	uint64		now = (uint64) GetCurrentTimestamp();
 
-		if (ms == 0)
-			break;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 ms, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
+	/* latches count in milliseconds */
+	if (due < now + 1000)
+		return false;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 (long) Min(due - now, (uint64) max) / 1000, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return true;
 }

@@ -12,6 +12,7 @@
 
 #include "shmem.h"
 
-extern void bbgw_throttle(BbgwBackup *backup, uint64 bytes);
+extern uint64 bbgw_throttle_book(BbgwBackup *backup, uint64 bytes);
+extern bool bbgw_throttle_nap(uint64 due, long max);
 
 #endif							/* BBGW_THROTTLE_H */

@@ -3,12 +3,10 @@
  * worker.c
  *	  A table worker: takes units from the plan and writes a data file of each.
  *
- * A unit is one transaction as of S.  In it the worker holds ACCESS SHARE on
- * the table it reads, on its TOAST table and on that one's index, and nothing
- * else.  Catalogs are locked only for the moment of a cache miss.
- *
- * Reads go through a ring of buffers, as those of any big sequential scan, and
- * so leave the working set of others alone.
+ * Units are read by scan.c, without ever keeping others waiting, or waiting for
+ * others.  Tables whose files have been preserved come first, so that disk space
+ * is given back soon; then those that nobody has locked, the biggest first; then
+ * the rest.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -16,27 +14,33 @@
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
-#include "access/table.h"
-#include "access/tableam.h"
-#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "storage/bufmgr.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
+#include "storage/latch.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 #include "archive.h"
 #include "asof.h"
 #include "bgworker.h"
-#include "rowtext.h"
-#include "throttle.h"
+#include "guard.h"
+#include "scan.h"
+#include "sweep.h"
+
+/* preserved files that have been read are unlinked when there is so much of them */
+#define RELEASE_BYTES (16 * 1024 * 1024)
+#define RELEASE_FILES 256
+
+/* how long to wait for VACUUM when there is nothing else to read, in ms */
+#define LEFTOVER_NAP 10
 
 static BbgwBackup *my_backup;
 static BbgwWorkerSlot *my_slot;
+static dsm_handle snapshot;
+static BbgwPlan *plan;
+static BbgwUnit *units;
+static BbgwNeededSet *needed;
 
 static void
 worker_exit(int code, Datum arg)
@@ -84,97 +88,14 @@ error_context(void *arg)
 }
 
 /*
- * Locks a relation as long as the transaction lasts and makes sure that its
- * file is that of S.
+ * Reads a unit into its file.  Returns false if its table is locked; see
+ * bbgw_scan_unit().
  */
-static void
-lock_storage(const BbgwTable *table, const BbgwStorage *storage)
-{
-	if (!OidIsValid(storage->oid))
-		return;
-
-	LockRelationOid(storage->oid, AccessShareLock);
-	if (!bbgw_storage_is_current(storage))
-		bbgw_storage_lost(NameStr(table->nspname), NameStr(table->relname));
-}
-
-static void
-check_open_storage(const BbgwTable *table, const BbgwStorage *storage)
-{
-	Relation	rel;
-	bool		ok;
-
-	if (!OidIsValid(storage->oid))
-		return;
-
-	rel = RelationIdGetRelation(storage->oid);
-	ok = RelationIsValid(rel) && bbgw_storage_is_open(storage, rel);
-	if (RelationIsValid(rel))
-		RelationClose(rel);
-	if (!ok)
-		bbgw_storage_lost(NameStr(table->nspname), NameStr(table->relname));
-}
-
-/*
- * Tells about progress.  TOAST is read along with the heap; how much of it a
- * block draws in nobody knows, so every block counts for its share of both.
- */
-static void
-advance(uint64 *counted, uint64 target)
-{
-	uint64		bytes = target - *counted;
-
-	*counted = target;
-	pg_atomic_fetch_add_u64(&my_backup->bytes_done, bytes);
-	pg_atomic_fetch_add_u64(&my_slot->bytes_done, bytes);
-	bbgw_throttle(my_backup, bytes);
-}
-
-static void
-scan_unit(Relation rel, BbgwUnit *unit, BbgwRowText *rowtext)
-{
-	TableScanDesc scan;
-	TupleTableSlot *slot;
-	BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
-	BlockNumber end;
-	BlockNumber block = unit->start;
-	uint64		counted = 0;
-
-	end = unit->nblocks == InvalidBlockNumber ? nblocks :
-												Min(nblocks, unit->start + unit->nblocks);
-	if (unit->start < end)
-	{
-		scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
-		if (unit->start > 0 || end < nblocks)
-			heap_setscanlimits(scan, unit->start, end - unit->start);
-		slot = table_slot_create(rel, NULL);
-		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-		{
-			BlockNumber here = ItemPointerGetBlockNumberNoCheck(&slot->tts_tid);
-
-			CHECK_FOR_INTERRUPTS();
-			if (here > block && here < end)
-			{
-				advance(&counted, (uint64) ((double) unit->bytes *
-											(here - unit->start) / (end - unit->start)));
-				block = here;
-			}
-			bbgw_rowtext_row(rowtext, slot);
-			unit->rows++;
-		}
-		ExecDropSingleTupleTableSlot(slot);
-		table_endscan(scan);
-	}
-	advance(&counted, unit->bytes);
-}
-
-static void
-back_up_unit(BbgwPlan *plan, BbgwUnit *unit, BbgwSink *sink, dsm_handle snapshot)
+static bool
+back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 {
 	BbgwTable  *table = &plan->tables[unit->table];
 	ErrorContextCallback callback;
-	Relation	rel;
-	BbgwRowText *rowtext;
 
 	show_relation(table);
 	callback.callback = error_context;
@@ -182,57 +103,152 @@ back_up_unit(BbgwPlan *plan, BbgwUnit *unit, BbgwSink *sink, dsm_handle snapshot
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 
-	bbgw_asof_begin(snapshot, my_backup->leader_pid);
-
-	lock_storage(table, &table->heap);
-	lock_storage(table, &table->toast);
-	lock_storage(table, &table->toast_index);
-	rel = table_open(table->heap.oid, NoLock);
-	if (!bbgw_storage_is_open(&table->heap, rel))
-		bbgw_storage_lost(NameStr(table->nspname), NameStr(table->relname));
-	check_open_storage(table, &table->toast);
-	check_open_storage(table, &table->toast_index);
-
-	bbgw_sink_begin(sink, bbgw_archive_data_path(my_backup, table, unit->slice));
-	rowtext = bbgw_rowtext_begin(RelationGetDescr(rel), sink);
-	scan_unit(rel, unit, rowtext);
-	table_close(rel, NoLock);
-	bbgw_rowtext_end(rowtext);
-
-	/* nothing more is read: writing what is left may take its time */
-	bbgw_asof_commit();
+	if (!bbgw_scan_unit(my_backup, my_slot, table, unit, sink, snapshot, insist))
+	{
+		error_context_stack = callback.previous;
+		show_relation(NULL);
+		return false;
+	}
 	bbgw_sink_end(sink, &unit->file);
+	bbgw_guard_check(my_backup);
 
 	error_context_stack = callback.previous;
 	unit->done = true;
 	if (pg_atomic_add_fetch_u32(&table->nunits_done, 1) == table->nunits)
+	{
 		pg_atomic_fetch_add_u64(&my_backup->tables_done, 1);
+		bbgw_guard_done(my_backup, &needed->files[table->heap.needed]);
+		if (OidIsValid(table->toast.oid))
+		{
+			bbgw_guard_done(my_backup, &needed->files[table->toast.needed]);
+			bbgw_guard_done(my_backup, &needed->files[table->toast_index.needed]);
+		}
+	}
 	show_relation(NULL);
+	return true;
 }
 
 /*
- * Waits for the leader to publish the plan.
+ * Unlinks preserved files that have been read, if it is worth the trouble.
  */
-static BbgwPlan *
-wait_for_plan(dsm_handle *snapshot)
+static void
+release_files(void)
 {
-	dsm_handle	plan;
-	dsm_segment *seg;
+	if (pg_atomic_read_u64(&my_backup->released_bytes) < RELEASE_BYTES &&
+		pg_atomic_read_u64(&my_backup->released_files) < RELEASE_FILES)
+		return;
 
-	for (;;)
+	pg_atomic_write_u64(&my_backup->released_bytes, 0);
+	pg_atomic_write_u64(&my_backup->released_files, 0);
+	bbgw_asof_leave();
+	bbgw_sweep();
+}
+
+static bool
+take(BbgwUnit *unit)
+{
+	/* the first look is cheap */
+	return pg_atomic_unlocked_test_flag(&unit->taken) &&
+		   pg_atomic_test_set_flag(&unit->taken);
+}
+
+static bool
+is_preserved(const BbgwStorage *storage)
+{
+	return OidIsValid(storage->oid) &&
+		   (pg_atomic_read_u32(&needed->files[storage->needed].flags) & BBGW_FILE_PRESERVED) != 0;
+}
+
+/*
+ * Takes a unit of a table whose files have been preserved, so that they need not
+ * be kept for long.
+ */
+static BbgwUnit *
+take_preserved(void)
+{
+	/* where to go on, and how many files were preserved when we began */
+	static uint32 position = 0;
+	static uint64 known = 0;
+
+	if (position == 0)
 	{
-		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
-		plan = my_backup->plan;
-		*snapshot = my_backup->snapshot;
-		LWLockRelease(bbgw_shared->lock);
+		uint64		now = pg_atomic_read_u64(&my_backup->files_preserved);
 
-		if (plan != DSM_HANDLE_INVALID)
-			break;
-		ConditionVariableTimedSleep(&my_backup->cv, 1000, PG_WAIT_EXTENSION);
+		if (now == known)
+			return NULL;
+		known = now;
 	}
-	ConditionVariableCancelSleep();
+	while (position < plan->nunits)
+	{
+		BbgwUnit   *unit = &units[position++];
+		BbgwTable  *table = &plan->tables[unit->table];
 
-	seg = dsm_attach(plan);
+		if (pg_atomic_unlocked_test_flag(&unit->taken) &&
+			(is_preserved(&table->heap) || is_preserved(&table->toast) ||
+			 is_preserved(&table->toast_index)) &&
+			take(unit))
+			return unit;
+	}
+	position = 0;
+	return NULL;
+}
+
+/*
+ * Takes the next unit that nobody has looked at.
+ */
+static BbgwUnit *
+take_next(void)
+{
+	uint32		next;
+
+	while ((next = pg_atomic_fetch_add_u32(&plan->next_unit, 1)) < plan->nunits)
+		if (take(&units[next]))
+			return &units[next];
+
+	/* do not let it wrap around */
+	pg_atomic_write_u32(&plan->next_unit, plan->nunits);
+	return NULL;
+}
+
+/*
+ * Reads the units that were put back because somebody has their table locked.
+ * There is nothing else to do now, so locked tables are read as they are.  Only
+ * those that VACUUM is truncating have to wait a little longer.
+ */
+static void
+read_leftovers(BbgwSink *sink)
+{
+	bool		left = true;
+
+	while (left)
+	{
+		left = false;
+		for (uint32 i = 0; i < plan->nunits; i++)
+		{
+			if (!take(&units[i]))
+				continue;
+			if (!back_up_unit(&units[i], sink, true))
+			{
+				pg_atomic_clear_flag(&units[i].taken);
+				left = true;
+			}
+			release_files();
+		}
+		if (left)
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 LEFTOVER_NAP, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+}
+
+static void *
+attach(dsm_handle handle)
+{
+	dsm_segment *seg = dsm_attach(handle);
+
 	if (seg == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -241,19 +257,50 @@ wait_for_plan(dsm_handle *snapshot)
 	return dsm_segment_address(seg);
 }
 
+/*
+ * Waits for the leader to publish the plan.
+ */
+static void
+wait_for_plan(void)
+{
+	dsm_handle	plan_handle;
+	dsm_handle	needed_handle;
+
+	for (;;)
+	{
+		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+		plan_handle = my_backup->plan;
+		needed_handle = my_backup->needed;
+		snapshot = my_backup->snapshot;
+		LWLockRelease(bbgw_shared->lock);
+
+		if (plan_handle != DSM_HANDLE_INVALID)
+			break;
+		ConditionVariableTimedSleep(&my_backup->cv, 1000, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+
+	plan = attach(plan_handle);
+	needed = attach(needed_handle);
+	units = BBGW_PLAN_UNITS(plan);
+}
+
 static void
 work(void)
 {
-	dsm_handle	snapshot;
-	BbgwPlan   *plan = wait_for_plan(&snapshot);
-	BbgwUnit   *units = BBGW_PLAN_UNITS(plan);
 	BbgwSink   *sink;
-	uint32		next;
+	BbgwUnit   *unit;
 
+	wait_for_plan();
 	sink = bbgw_sink_create(my_backup->order.compression, my_backup->order.compression_level,
 							&my_backup->bytes_written);
-	while ((next = pg_atomic_fetch_add_u32(&plan->next_unit, 1)) < plan->nunits)
-		back_up_unit(plan, &units[next], sink, snapshot);
+	while ((unit = take_preserved()) != NULL || (unit = take_next()) != NULL)
+	{
+		if (!back_up_unit(unit, sink, false))
+			pg_atomic_clear_flag(&unit->taken);
+		release_files();
+	}
+	read_leftovers(sink);
 
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	my_slot->finished = true;

@@ -321,17 +321,31 @@ sub restorable
 }
 
 # Runs pg_restore, returns (success, stderr).  The database is made if need be.
+# In parallel, stock pg_restore may deadlock with itself over indexes of
+# partitions; a new database is then restored anew.
 sub restore
 {
 	my ($node, $archive, $db, @options) = @_;
 	my $dir = restorable($node, $archive);
-	my $err = '';
-	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE template0")
-	  if $node->safe_psql('postgres',
+	my $new = $node->safe_psql('postgres',
 		"SELECT count(*) FROM pg_database WHERE datname = '$db'") eq '0';
-	local %ENV = $node->_get_env;
-	my $ok = IPC::Run::run(
-		[ 'pg_restore', '-d', $db, @options, $dir ], '2>', \$err);
+	my ($ok, $err);
+	for (1 .. 3)
+	{
+		$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE template0")
+		  if $new;
+		$err = '';
+		local %ENV = $node->_get_env;
+		$ok = IPC::Run::run([ 'pg_restore', '-d', $db, @options, $dir ],
+			'2>', \$err);
+		last if !$new || $err !~ /ERROR:  deadlock detected/;
+		note("pg_restore deadlocked with itself: $err");
+		$node->safe_psql($db, $_)
+		  for split /\n/, $node->safe_psql($db, q{SELECT format(
+			'ALTER SUBSCRIPTION %1$I DISABLE; ALTER SUBSCRIPTION %1$I SET (slot_name = NONE); DROP SUBSCRIPTION %1$I', subname)
+			FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())});
+		$node->safe_psql('postgres', "DROP DATABASE $db");
+	}
 	rmtree($dir) if $dir ne $archive;
 	return ($ok, $err);
 }

@@ -1,0 +1,657 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard.c
+ *	  The storage guard: files that a backup needs outlive their unlinking.
+ *
+ * S keeps row versions from being vacuumed away, but no file from being
+ * unlinked: TRUNCATE, DROP, a rewriting ALTER TABLE, VACUUM FULL and their like
+ * unlink files when they commit, and whoever reads as of S would find a table
+ * without rows, or none.  So a transaction that is about to commit is looked at
+ * in every session.  If it would unlink a file that a running backup needs, that
+ * file is taken off its list.  The transaction commits just as fast, locks
+ * nothing, waits for nobody; the file stays, and standbys keep it too, as it is
+ * not in the commit record either.  What was preserved is written into the
+ * registry (registry.c) and unlinked when the backup no longer needs it
+ * (sweep.c).
+ *
+ * There is one hole to be closed.  A transaction may have passed this point
+ * before the guard was armed, and leave the array of running transactions after
+ * S was taken: S then needs a file that nobody preserved.  So every process that
+ * is about to commit an unlinking first makes its counter odd, then looks
+ * whether a guard is armed, and makes the counter even when the transaction has
+ * ended, as far as snapshots are concerned.  Who arms a guard looks at the
+ * counters afterwards and lets those commits end that it sees in flight, before
+ * it takes S.  Nobody waits but the one who arms, and he asks for no lock.  When
+ * the guard was disarmed he waits again: then nobody is adding to the registry
+ * any more.
+ *
+ * A transaction that is prepared is through with this when it is prepared; its
+ * files are no longer on the list that COMMIT PREPARED goes by.  One that was
+ * prepared before the guard was armed is the business of leader.c.
+ *
+ * No transaction ever fails or waits because of a backup.  If a file cannot be
+ * preserved, for lack of memory or disk space or because the limit is reached, it
+ * is the backup that fails: it is marked so before the file goes.  Readers look
+ * at the mark (bbgw_guard_check) after they have read, and so never believe what
+ * they read of a file that was lost meanwhile.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/storage.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+#include "guard.h"
+#include "registry.h"
+
+/* A backup that may need files of this database, as one transaction sees it */
+typedef struct Party
+{
+	BbgwBackup *backup;			/* NULL: failed meanwhile */
+	int64		id;
+	dsm_handle	handle;			/* of the set; invalid: needs everything yet */
+	RelFileNumber registry;
+	uint64		max_bytes;
+	dsm_segment *segment;		/* NULL: not attached here, but before */
+	BbgwNeededSet *set;
+} Party;
+
+struct BbgwParties
+{
+	int			n;
+	Party		party[FLEXIBLE_ARRAY_MEMBER];
+};
+
+struct BbgwCommits
+{
+	int			first;			/* those before have ended */
+	uint32		seen[FLEXIBLE_ARRAY_MEMBER];	/* counters, by process */
+};
+
+/* my counter is odd */
+static bool commit_in_flight = false;
+
+static pg_atomic_uint32 *
+my_counter(void)
+{
+	return &BBGW_COMMIT_COUNTERS(bbgw_shared)[BBGW_MY_PROC_NUMBER];
+}
+
+static void
+begin_commit(void)
+{
+	pg_atomic_fetch_add_u32(my_counter(), 1);	/* has barrier semantics */
+	commit_in_flight = true;
+}
+
+static void
+end_commit(void)
+{
+	commit_in_flight = false;
+	pg_atomic_fetch_add_u32(my_counter(), 1);
+}
+
+/*
+ * Marks a backup as failed, unless it is over.
+ */
+static void
+fail_backup(const Party *party, const ErrorData *edata)
+{
+	BbgwBackup *backup = party->backup;
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	if (backup->id == party->id && OidIsValid(backup->guard_database))
+	{
+		PGPROC	   *leader = backup->leader_pid ? BackendPidGetProc(backup->leader_pid) : NULL;
+
+		if (!backup->guard_failed)
+			bbgw_error_capture(&backup->guard_error, edata);
+		backup->guard_failed = true;
+		if (leader)
+			SetLatch(&leader->procLatch);
+	}
+	LWLockRelease(bbgw_shared->lock);
+}
+
+static void
+fail_for_limit(const Party *party)
+{
+	ErrorData	edata = {0};
+
+	edata.sqlerrcode = ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+	edata.message = psprintf("files preserved for the backup take more than backup_bgw.max_preserved_size (" UINT64_FORMAT " kB)",
+							 party->max_bytes / 1024);
+	edata.detail = "Tables were truncated, rewritten or dropped before the backup had read them.";
+	edata.hint = "Increase backup_bgw.max_preserved_size, or make backups when fewer such commands run.";
+	fail_backup(party, &edata);
+}
+
+/*
+ * The backups whose guard is armed in this database.  Their sets are not
+ * attached yet, but their memory lasts as long as *parties.
+ */
+static BbgwParties *
+find_parties(void)
+{
+	BbgwParties *parties = palloc0(offsetof(BbgwParties, party) +
+								   bbgw_max_backups * sizeof(Party));
+
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	for (int i = 0; i < bbgw_max_backups; i++)
+	{
+		BbgwBackup *backup = &bbgw_shared->backups[i];
+		Party	   *party = &parties->party[parties->n];
+
+		if (backup->guard_database != MyDatabaseId)
+			continue;
+		party->backup = backup;
+		party->id = backup->id;
+		party->handle = backup->needed;
+		party->registry = backup->guard_registry;
+		party->max_bytes = backup->max_preserved_bytes;
+		if (backup->guard_failed)
+			party->backup = NULL;
+		parties->n++;
+	}
+	LWLockRelease(bbgw_shared->lock);
+	return parties;
+}
+
+/*
+ * Attaches a set, unless it is not published yet.  Returns false if it is gone,
+ * with its backup.
+ */
+static bool
+attach_set(Party *party)
+{
+	dsm_segment *seg;
+
+	if (party->handle == DSM_HANDLE_INVALID)
+		return true;
+	seg = dsm_find_mapping(party->handle);
+	if (seg == NULL)
+	{
+		seg = dsm_attach(party->handle);
+		if (seg == NULL)
+			return false;
+		party->segment = seg;
+	}
+	party->set = dsm_segment_address(seg);
+	return true;
+}
+
+static uint64
+file_size(const RelFileLocator *locator)
+{
+	SMgrRelation smgr = smgropen(*locator, INVALID_PROC_NUMBER);
+	uint64		blocks = 0;
+
+	/* an empty one has no other forks worth counting */
+	for (ForkNumber fork = MAIN_FORKNUM;
+		 fork <= VISIBILITYMAP_FORKNUM && (fork == MAIN_FORKNUM || blocks > 0);
+		 fork++)
+		if (smgrexists(smgr, fork))
+			blocks += smgrnblocks(smgr, fork);
+	return blocks * BLCKSZ;
+}
+
+static int
+compare_locators(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(RelFileLocator));
+}
+
+/*
+ * Does a backup need the file?  Says in *file which one it is in its set; there
+ * is none as long as the set is not published.
+ */
+static bool
+party_needs(const Party *party, const RelFileLocator *locator, BbgwNeededFile **file)
+{
+	*file = NULL;
+	if (party->backup == NULL)
+		return false;
+	if (party->handle == DSM_HANDLE_INVALID)
+		return true;
+	*file = bbgw_needed_find(party->set, locator->spcOid, locator->relNumber);
+	return *file && (pg_atomic_read_u32(&(*file)->flags) & BBGW_FILE_DONE) == 0;
+}
+
+/*
+ * Sets PRESERVED.  Returns false if the backup is through with the file after
+ * all.
+ */
+static bool
+mark_preserved(const Party *party, BbgwNeededFile *file, uint64 bytes)
+{
+	uint32		before;
+
+	file->bytes = bytes;
+	pg_write_barrier();
+	before = pg_atomic_fetch_or_u32(&file->flags, BBGW_FILE_PRESERVED);
+	if (before & BBGW_FILE_DONE)
+		return false;
+	if ((before & BBGW_FILE_PRESERVED) == 0)
+	{
+		pg_atomic_fetch_add_u64(&party->backup->preserved_bytes, bytes);
+		if (pg_atomic_fetch_add_u64(&party->backup->files_preserved, 1) == 0)
+			ereport(LOG_SERVER_ONLY,
+					(errmsg("backup " INT64_FORMAT ": file of %s is preserved, the first one",
+							party->id, BBGW_FILE_NAME(party->set, file)),
+					 errdetail("Its size is " UINT64_FORMAT " bytes. It will be unlinked when the backup has read it.",
+							   bytes)));
+	}
+	return true;
+}
+
+/*
+ * Notes that the backups that need a file have it preserved.  Returns false if
+ * there are none.
+ */
+static bool
+preserve_file(BbgwParties *parties, const RelFileLocator *locator, uint64 *bytes)
+{
+	bool		needed = false;
+
+	*bytes = 0;
+	for (int i = 0; i < parties->n; i++)
+	{
+		Party	   *party = &parties->party[i];
+		BbgwNeededFile *file;
+
+		if (!party_needs(party, locator, &file))
+			continue;
+		if (*bytes == 0)
+			*bytes = file_size(locator);
+
+		/* before the set is published nobody knows whether it counts */
+		if (file && party->max_bytes > 0 &&
+			pg_atomic_read_u64(&party->backup->preserved_bytes) + *bytes > party->max_bytes)
+		{
+			fail_for_limit(party);
+			party->backup = NULL;
+		}
+		else if (file == NULL || mark_preserved(party, file, *bytes))
+			needed = true;
+	}
+	return needed;
+}
+
+/*
+ * Preserves those of the files about to be unlinked that a backup needs.
+ */
+static void
+preserve_files(BbgwParties *parties, const RelFileLocator *files, int nfiles)
+{
+	RelFileLocator *created;
+	int			ncreated = smgrGetPendingDeletes(false, &created);
+	BbgwPreserved *records = palloc_extended(nfiles * sizeof(BbgwPreserved),
+											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	int			n = 0;
+
+	for (int i = 0; i < parties->n; i++)
+		if (parties->party[i].backup && !attach_set(&parties->party[i]))
+			parties->party[i].backup = NULL;
+
+	/* files of this transaction's own making are in no snapshot */
+	if (ncreated > 0)
+		qsort(created, ncreated, sizeof(RelFileLocator), compare_locators);
+
+	for (int i = 0; i < nfiles; i++)
+	{
+		const RelFileLocator *locator = &files[i];
+		BbgwPreserved *record = &records[n];
+
+		if (locator->dbOid != MyDatabaseId ||
+			(ncreated > 0 &&
+			 bsearch(locator, created, ncreated, sizeof(RelFileLocator), compare_locators)) ||
+			!preserve_file(parties, locator, &record->bytes))
+			continue;
+
+		record->xid = GetTopFullTransactionId();
+		record->since = GetCurrentTimestamp();
+		record->tablespace = locator->spcOid;
+		record->number = locator->relNumber;
+		record->live = 1;
+		n++;
+	}
+
+	if (n > 0)
+	{
+		bbgw_registry_append(parties->party[0].registry, records, n);
+		for (int i = 0; i < n; i++)
+		{
+			RelFileLocator locator;
+
+			locator.spcOid = records[i].tablespace;
+			locator.dbOid = MyDatabaseId;
+			locator.relNumber = records[i].number;
+			RelationPreserveStorage(locator, true);
+		}
+	}
+}
+
+/*
+ * preserve_files(), whose errors become those of the backups.  What has been
+ * written to the registry by then does no harm.
+ */
+static void
+try_to_preserve_files(const RelFileLocator *files, int nfiles)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "backup_bgw guard",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext save_context = MemoryContextSwitchTo(context);
+	ResourceOwner save_owner = CurrentResourceOwner;
+	ResourceOwner owner = ResourceOwnerCreate(save_owner, "backup_bgw guard");
+	BbgwParties *parties = find_parties();
+
+	PG_TRY();
+	{
+		CurrentResourceOwner = owner;
+		if (parties->n > 0)
+			preserve_files(parties, files, nfiles);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+
+		/* nobody holds one when a transaction is about to commit */
+		LWLockReleaseAll();
+		bbgw_abort_buffer_io();
+		UnlockBuffers();
+
+		ereport(LOG_SERVER_ONLY,
+				(errcode(edata->sqlerrcode),
+				 errmsg("could not preserve files for a backup: %s", edata->message)));
+		for (int i = 0; i < parties->n; i++)
+			if (parties->party[i].backup)
+				fail_backup(&parties->party[i], edata);
+	}
+	PG_END_TRY();
+
+	/* as in an abort: there may be something left after an error */
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+	CurrentResourceOwner = save_owner;
+	ResourceOwnerDelete(owner);
+	MemoryContextSwitchTo(save_context);
+	MemoryContextDelete(context);
+}
+
+static void
+guard_xact_callback(XactEvent event, void *arg)
+{
+	RelFileLocator *files;
+	int			nfiles;
+
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			nfiles = smgrGetPendingDeletes(true, &files);
+			if (nfiles == 0)
+				break;
+			begin_commit();
+			if (pg_atomic_read_u32(&bbgw_shared->guards_armed) > 0)
+				try_to_preserve_files(files, nfiles);
+			pfree(files);
+			break;
+
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			if (commit_in_flight)
+				end_commit();
+			break;
+
+		default:
+			break;
+	}
+}
+
+/*
+ * Lets the guard look at every transaction.  To be called from _PG_init() at
+ * preload time.
+ */
+void
+bbgw_guard_init(void)
+{
+	RegisterXactCallback(guard_xact_callback, NULL);
+}
+
+/*
+ * Arms the guard for a backup of the current database.  Until its set is
+ * published, all files are preserved.  "max_bytes" limits what may be preserved
+ * after that (0: no limit).
+ *
+ * S must be taken only after the commits that are in flight now have ended; see
+ * bbgw_guard_commits().
+ */
+void
+bbgw_guard_arm(BbgwBackup *backup, uint64 max_bytes)
+{
+	RelFileNumber registry;
+
+	/* not while a registry is being dropped */
+	bbgw_registry_lock();
+	registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId);
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < bbgw_max_backups && registry == InvalidRelFileNumber; i++)
+		if (bbgw_shared->backups[i].guard_database == MyDatabaseId)
+			registry = bbgw_shared->backups[i].guard_registry;
+	if (registry == InvalidRelFileNumber)
+		registry = bbgw_registry_next();
+	backup->guard_registry = registry;
+	backup->guard_failed = false;
+	backup->needed = DSM_HANDLE_INVALID;
+	backup->max_preserved_bytes = max_bytes;
+	backup->guard_database = MyDatabaseId;
+	pg_atomic_fetch_add_u32(&bbgw_shared->guards_armed, 1);
+	LWLockRelease(bbgw_shared->lock);
+
+	bbgw_registry_unlock();
+}
+
+/*
+ * From now on just the files in this set are preserved.  The segment must stay
+ * until the guard was disarmed.  Needs a transaction.
+ */
+void
+bbgw_guard_publish(BbgwBackup *backup, dsm_segment *segment)
+{
+	BbgwPreservedAt *records;
+	int			n;
+	Party		party = {0};
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	backup->needed = dsm_segment_handle(segment);
+	LWLockRelease(bbgw_shared->lock);
+
+	/* those that were preserved until now have not been counted */
+	party.backup = backup;
+	party.id = backup->id;
+	party.set = dsm_segment_address(segment);
+	records = bbgw_registry_read(backup->guard_registry, &n);
+	for (int i = 0; i < n; i++)
+	{
+		BbgwPreserved *record = &records[i].record;
+		BbgwNeededFile *file = bbgw_needed_find(party.set, record->tablespace, record->number);
+
+		if (file)
+			(void) mark_preserved(&party, file, record->bytes);
+	}
+}
+
+/*
+ * Disarms the guard, if it was armed.  Takes no lock but LWLocks, and raises
+ * nothing.
+ */
+void
+bbgw_guard_disarm(BbgwBackup *backup)
+{
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	if (OidIsValid(backup->guard_database))
+		pg_atomic_fetch_sub_u32(&bbgw_shared->guards_armed, 1);
+	backup->guard_database = InvalidOid;
+	backup->needed = DSM_HANDLE_INVALID;
+	LWLockRelease(bbgw_shared->lock);
+}
+
+/*
+ * Raises an error if files were lost.  What was read before a call that returns
+ * was complete.
+ */
+void
+bbgw_guard_check(const BbgwBackup *backup)
+{
+	bool		failed;
+	BbgwError	error;
+
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	failed = backup->guard_failed;
+	if (failed)
+		error = backup->guard_error;
+	LWLockRelease(bbgw_shared->lock);
+
+	if (failed)
+		bbgw_error_throw(&error, "files that the backup needs were lost");
+}
+
+/*
+ * The backup needs a file no more.
+ */
+void
+bbgw_guard_done(BbgwBackup *backup, BbgwNeededFile *file)
+{
+	uint32		before = pg_atomic_fetch_or_u32(&file->flags, BBGW_FILE_DONE);
+
+	if ((before & (BBGW_FILE_DONE | BBGW_FILE_PRESERVED)) == BBGW_FILE_PRESERVED)
+	{
+		pg_atomic_fetch_sub_u64(&backup->preserved_bytes, file->bytes);
+		pg_atomic_fetch_add_u64(&backup->released_bytes, file->bytes);
+		pg_atomic_fetch_add_u64(&backup->released_files, 1);
+	}
+}
+
+/*
+ * The commits of unlinkings that are in flight now, palloc'd.
+ */
+BbgwCommits *
+bbgw_guard_commits(void)
+{
+	BbgwCommits *commits = palloc0(offsetof(BbgwCommits, seen) +
+								   MaxBackends * sizeof(uint32));
+
+	pg_memory_barrier();
+	for (int i = 0; i < MaxBackends; i++)
+		commits->seen[i] = pg_atomic_read_u32(&BBGW_COMMIT_COUNTERS(bbgw_shared)[i]);
+	return commits;
+}
+
+/*
+ * Have they all ended?  If not, says which process has one that has not.
+ */
+bool
+bbgw_guard_drained(BbgwCommits *commits, int *pid)
+{
+	pg_memory_barrier();
+	for (; commits->first < MaxBackends; commits->first++)
+	{
+		int			i = commits->first;
+
+		if (commits->seen[i] % 2 == 1 && i != BBGW_MY_PROC_NUMBER &&
+			commits->seen[i] == pg_atomic_read_u32(&BBGW_COMMIT_COUNTERS(bbgw_shared)[i]))
+		{
+			*pid = ProcGlobal->allProcs[i].pid;
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * The backups whose guard is armed in the current database, for
+ * bbgw_guard_needed_by(), with their sets attached.
+ */
+BbgwParties *
+bbgw_guard_parties(void)
+{
+	BbgwParties *parties = find_parties();
+
+	for (int i = 0; i < parties->n; i++)
+		(void) attach_set(&parties->party[i]);
+	return parties;
+}
+
+/*
+ * The id of one of the backups that still need a file, or 0 if there is none.
+ * In *name, the name of what the file belongs to, if it is in the set of one.
+ */
+int64
+bbgw_guard_needed_by(BbgwParties *parties, Oid tablespace, RelFileNumber number,
+					 const char **name, char *kind)
+{
+	int64		id = 0;
+
+	for (int i = 0; i < parties->n; i++)
+	{
+		Party	   *party = &parties->party[i];
+		BbgwNeededFile *file = NULL;
+
+		if (party->set)
+			file = bbgw_needed_find(party->set, tablespace, number);
+		if (file && name)
+		{
+			*name = BBGW_FILE_NAME(party->set, file);
+			*kind = file->kind;
+		}
+		if (party->handle == DSM_HANDLE_INVALID ||
+			(file && (pg_atomic_read_u32(&file->flags) & BBGW_FILE_DONE) == 0))
+			id = party->id;
+	}
+	return id;
+}
+
+/*
+ * Gives back what bbgw_guard_parties() has attached.
+ */
+void
+bbgw_guard_parties_free(BbgwParties *parties)
+{
+	for (int i = 0; i < parties->n; i++)
+		if (parties->party[i].segment)
+			dsm_detach(parties->party[i].segment);
+	pfree(parties);
+}
+
+/*
+ * Is the guard of any backup armed in a database?
+ */
+bool
+bbgw_guard_armed(Oid database)
+{
+	bool		armed = false;
+
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	for (int i = 0; i < bbgw_max_backups; i++)
+		armed |= bbgw_shared->backups[i].guard_database == database;
+	LWLockRelease(bbgw_shared->lock);
+	return armed;
+}

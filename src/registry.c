@@ -1,0 +1,305 @@
+/*-------------------------------------------------------------------------
+ *
+ * registry.c
+ *	  Preserved files of a database, written down where crashes and standbys
+ *	  keep them.
+ *
+ * A preserved file that nobody remembers is lost disk space.  So before a
+ * transaction commits that leaves one behind, it says so in its database's
+ * registry.  The registry is a file in the database's directory, of pages in
+ * shared buffers, whose changes are written to the WAL: they are flushed with,
+ * and before, the commit record; they are there again after a crash; and a
+ * standby has them too, so that it can clean up when it is promoted, as can a
+ * server restored to a moment in the middle of a backup.
+ *
+ * Records are not transactional.  One may be about a transaction that has
+ * aborted, or that is still in progress or prepared: sweep.c finds out.
+ *
+ * No relation owns the file.  Its number is one of those that the server leaves to
+ * others (8000 to 9999 are never used by a release), and the pages are in the
+ * fork of the visibility map, there being no main fork: files of other forks
+ * than the main one are unlinked at once, not by the next checkpoint.
+ *
+ *	 base/<database>/<9700 to 9955>_vm
+ *		 page header, RegistryPage, records until pd_lower
+ *
+ * The file is made with the first record and dropped when none is left; a
+ * database without preserved files has no registry, others have one.  The next
+ * one gets another number, as the checkpointer may still have the dropped file
+ * open, and would write pages of the next one into that.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/generic_xlog.h"
+#include "access/xlogutils.h"
+#include "catalog/storage.h"
+#include "catalog/storage_xlog.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lock.h"
+
+#include "registry.h"
+#include "shmem.h"
+
+#define FIRST_NUMBER	9700
+#define NUMBERS			256
+#define REGISTRY_FORK	VISIBILITYMAP_FORKNUM
+#define REGISTRY_MAGIC	0x62677701	/* last byte: version of the format */
+
+typedef struct RegistryPage
+{
+	uint32		magic;
+	uint32		nrecords;
+	BbgwPreserved records[FLEXIBLE_ARRAY_MEMBER];
+} RegistryPage;
+
+#define RECORDS_PER_PAGE \
+	((BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - offsetof(RegistryPage, records)) / \
+	 sizeof(BbgwPreserved))
+
+static RelFileLocator
+registry_locator(RelFileNumber registry)
+{
+	RelFileLocator locator;
+
+	locator.spcOid = MyDatabaseTableSpace;
+	locator.dbOid = MyDatabaseId;
+	locator.relNumber = registry;
+	return locator;
+}
+
+/*
+ * A relation for the functions of the buffer manager.
+ */
+static Relation
+open_registry(RelFileNumber registry)
+{
+	return CreateFakeRelcacheEntry(registry_locator(registry));
+}
+
+static void
+close_registry(Relation rel)
+{
+	RelationCloseSmgr(rel);
+	FreeFakeRelcacheEntry(rel);
+}
+
+static RegistryPage *
+page_contents(Page page)
+{
+	RegistryPage *contents = (RegistryPage *) PageGetContents(page);
+
+	if (contents->magic != REGISTRY_MAGIC || contents->nrecords > RECORDS_PER_PAGE)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("unexpected data in the registry of preserved files of database %u",
+						MyDatabaseId)));
+	return contents;
+}
+
+static LOCKTAG
+lock_tag(void)
+{
+	LOCKTAG		tag;
+
+	/* of no advisory lock that users can take: the last number is theirs */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0x62677700, 0, 3);
+	return tag;
+}
+
+/*
+ * Keeps others from arming a guard and from sweeping in the current database,
+ * until bbgw_registry_unlock(), whatever transactions end meanwhile.  May wait.
+ */
+void
+bbgw_registry_lock(void)
+{
+	LOCKTAG		tag = lock_tag();
+
+	(void) LockAcquire(&tag, ExclusiveLock, true, false);
+}
+
+void
+bbgw_registry_unlock(void)
+{
+	LOCKTAG		tag = lock_tag();
+
+	(void) LockRelease(&tag, ExclusiveLock, true);
+}
+
+/*
+ * The number of a database's registry, or InvalidRelFileNumber if it has none.
+ * "tablespace" is the database's own.  Can be asked from any database.
+ */
+RelFileNumber
+bbgw_registry_find(Oid tablespace, Oid database)
+{
+	for (int i = 0; i < NUMBERS; i++)
+		if (bbgw_file_exists(database, tablespace, FIRST_NUMBER + i, REGISTRY_FORK))
+			return FIRST_NUMBER + i;
+	return InvalidRelFileNumber;
+}
+
+/*
+ * A number for a registry that is yet to be made.
+ */
+RelFileNumber
+bbgw_registry_next(void)
+{
+	return FIRST_NUMBER + pg_atomic_fetch_add_u32(&bbgw_shared->next_registry, 1) % NUMBERS;
+}
+
+/*
+ * Adds records of the current database, making the registry if need be.  They
+ * are as durable as whatever the caller writes to the WAL next.
+ *
+ * Needs a transaction, and a resource owner that the caller releases if an error
+ * is raised; then some of the records may have been added.
+ */
+void
+bbgw_registry_append(RelFileNumber registry, const BbgwPreserved *records, int n)
+{
+	Relation	rel = open_registry(registry);
+	BlockNumber nblocks;
+
+	LWLockAcquire(bbgw_shared->registry_lock, LW_EXCLUSIVE);
+	if (!smgrexists(RelationGetSmgr(rel), REGISTRY_FORK))
+	{
+		RelFileLocator locator = registry_locator(registry);
+
+		smgrcreate(RelationGetSmgr(rel), REGISTRY_FORK, false);
+		log_smgrcreate(&locator, REGISTRY_FORK);
+	}
+	nblocks = smgrnblocks(RelationGetSmgr(rel), REGISTRY_FORK);
+
+	/* the last page first, then new ones */
+	while (n > 0)
+	{
+		bool		extend = nblocks == 0;
+		Buffer		buffer = ReadBufferExtended(rel, REGISTRY_FORK,
+												extend ? P_NEW : nblocks - 1,
+												RBM_NORMAL, NULL);
+		GenericXLogState *state;
+		Page		page;
+		RegistryPage *contents;
+		uint32		room;
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		state = GenericXLogStart(rel);
+		page = GenericXLogRegisterBuffer(state, buffer, 0);
+		if (PageIsNew(page))
+		{
+			PageInit(page, BLCKSZ, 0);
+			((RegistryPage *) PageGetContents(page))->magic = REGISTRY_MAGIC;
+		}
+		contents = page_contents(page);
+		room = Min(RECORDS_PER_PAGE - contents->nrecords, (uint32) n);
+		memcpy(&contents->records[contents->nrecords], records,
+			   room * sizeof(BbgwPreserved));
+		contents->nrecords += room;
+		((PageHeader) page)->pd_lower =
+			(char *) &contents->records[contents->nrecords] - (char *) page;
+		GenericXLogFinish(state);
+		UnlockReleaseBuffer(buffer);
+
+		records += room;
+		n -= room;
+		nblocks = 0;
+	}
+
+	LWLockRelease(bbgw_shared->registry_lock);
+	close_registry(rel);
+}
+
+/*
+ * Reads all live records of a registry, if it is there, as a palloc'd array.
+ * Needs a transaction.
+ */
+BbgwPreservedAt *
+bbgw_registry_read(RelFileNumber registry, int *n)
+{
+	BbgwPreservedAt *records = NULL;
+	Relation	rel = open_registry(registry);
+	BlockNumber nblocks = 0;
+	int			size = 0;
+
+	*n = 0;
+	LWLockAcquire(bbgw_shared->registry_lock, LW_SHARED);
+	if (smgrexists(RelationGetSmgr(rel), REGISTRY_FORK))
+		nblocks = smgrnblocks(RelationGetSmgr(rel), REGISTRY_FORK);
+
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		Buffer		buffer = ReadBufferExtended(rel, REGISTRY_FORK, block, RBM_NORMAL, NULL);
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		if (!PageIsNew(BufferGetPage(buffer)))
+		{
+			RegistryPage *contents = page_contents(BufferGetPage(buffer));
+
+			size += contents->nrecords;
+			records = records ? repalloc_huge(records, size * sizeof(BbgwPreservedAt)) :
+								palloc_extended(Max(size, 1) * sizeof(BbgwPreservedAt),
+												MCXT_ALLOC_HUGE);
+			for (uint32 i = 0; i < contents->nrecords; i++)
+			{
+				if (!contents->records[i].live)
+					continue;
+				records[*n].record = contents->records[i];
+				records[*n].block = block;
+				records[*n].index = i;
+				(*n)++;
+			}
+		}
+		UnlockReleaseBuffer(buffer);
+	}
+	LWLockRelease(bbgw_shared->registry_lock);
+	FreeFakeRelcacheEntry(rel);
+	return records;
+}
+
+/*
+ * Marks records as done with.  They are in the order of bbgw_registry_read().
+ * Needs a transaction.
+ */
+void
+bbgw_registry_forget(RelFileNumber registry, const BbgwPreservedAt *records, int n)
+{
+	Relation	rel = open_registry(registry);
+
+	LWLockAcquire(bbgw_shared->registry_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < n;)
+	{
+		BlockNumber block = records[i].block;
+		Buffer		buffer = ReadBufferExtended(rel, REGISTRY_FORK, block, RBM_NORMAL, NULL);
+		GenericXLogState *state;
+		RegistryPage *contents;
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		state = GenericXLogStart(rel);
+		contents = page_contents(GenericXLogRegisterBuffer(state, buffer, 0));
+		for (; i < n && records[i].block == block; i++)
+			contents->records[records[i].index].live = 0;
+		GenericXLogFinish(state);
+		UnlockReleaseBuffer(buffer);
+	}
+	LWLockRelease(bbgw_shared->registry_lock);
+	close_registry(rel);
+}
+
+/*
+ * Drops a registry when the transaction commits.  The
+ * caller knows that nobody adds to it any more.
+ */
+void
+bbgw_registry_drop(RelFileNumber registry)
+{
+	Relation	rel = open_registry(registry);
+
+	RelationDropStorage(rel);
+	close_registry(rel);
+}

@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * registry.h
+ *	  Preserved files of a database, written down where crashes and standbys
+ *	  keep them.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_REGISTRY_H
+#define BBGW_REGISTRY_H
+
+#include "backup_bgw.h"
+
+#include "access/transam.h"
+#include "datatype/timestamp.h"
+#include "storage/block.h"
+
+/*
+ * A file that a transaction would have unlinked, had it not been preserved.
+ * Whether that transaction has committed is not said here.
+ */
+typedef struct BbgwPreserved
+{
+	FullTransactionId xid;		/* of that transaction */
+	TimestampTz since;
+	uint64		bytes;			/* all forks */
+	Oid			tablespace;
+	RelFileNumber number;
+	uint32		live;			/* 0: the record is done with */
+	uint32		unused;
+} BbgwPreserved;
+
+/* Where a record was found */
+typedef struct BbgwPreservedAt
+{
+	BbgwPreserved record;
+	BlockNumber block;
+	uint32		index;
+} BbgwPreservedAt;
+
+extern void bbgw_registry_lock(void);
+extern void bbgw_registry_unlock(void);
+extern RelFileNumber bbgw_registry_find(Oid tablespace, Oid database);
+extern RelFileNumber bbgw_registry_next(void);
+extern void bbgw_registry_append(RelFileNumber registry,
+								 const BbgwPreserved *records, int n);
+extern BbgwPreservedAt *bbgw_registry_read(RelFileNumber registry, int *n);
+extern void bbgw_registry_forget(RelFileNumber registry,
+								 const BbgwPreservedAt *records, int n);
+extern void bbgw_registry_drop(RelFileNumber registry);
+
+#endif							/* BBGW_REGISTRY_H */

@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * scan.h
+ *	  Reads a unit of the plan into a sink, standing in nobody's way.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_SCAN_H
+#define BBGW_SCAN_H
+
+#include "plan.h"
+
+extern bool bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
+						   const BbgwTable *table, BbgwUnit *unit,
+						   BbgwSink *sink, dsm_handle snapshot, bool insist);
+
+#endif							/* BBGW_SCAN_H */

@@ -1,0 +1,345 @@
+/*-------------------------------------------------------------------------
+ *
+ * sweep.c
+ *	  Unlinks preserved files that no backup needs any more.
+ *
+ * A sweep goes through the registry of a database.  Of each file in it,
+ *
+ * - if a running backup needs it, it stays;
+ *
+ * - if the transaction that would have unlinked it is still in progress, or
+ *	 prepared, it stays: nobody knows yet;
+ *
+ * - if some row of pg_class has it, the transaction has aborted, and the file is
+ *	 in use as before: it is forgotten;
+ *
+ * - otherwise it is unlinked, as if by DROP TABLE: with the commit of a
+ *	 transaction, whose WAL record tells standbys.
+ *
+ * Then, if nothing is left and no guard is armed, the registry goes too.
+ *
+ * There are sweeps during a backup, by table workers that have read what was
+ * preserved; when a backup starts and when it has ended, however that was; and
+ * when the server has started, also after a crash, a promotion or a recovery to
+ * a point in time.  The last two kinds are made by processes of their own,
+ * "sweepers", each in one database.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xlogutils.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/storage.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/procarray.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/relmapper.h"
+#include "utils/snapmgr.h"
+#include "utils/wait_event.h"
+
+#include "bgworker.h"
+#include "guard.h"
+#include "registry.h"
+#include "sweep.h"
+
+/* how long a sweep waits for commits before it leaves an empty registry, in ms */
+#define DRAIN_TIMEOUT 10000
+
+typedef struct FileKey
+{
+	Oid			tablespace;
+	RelFileNumber number;
+} FileKey;
+
+/*
+ * Has a row of pg_class this file, be it that of a transaction in progress?
+ */
+static bool
+is_referenced(Relation pg_class, Oid tablespace, RelFileNumber number)
+{
+	ScanKeyData key[2];
+	SnapshotData dirty;
+	SysScanDesc scan;
+	bool		found;
+
+	if (tablespace == MyDatabaseTableSpace &&
+		OidIsValid(RelationMapFilenumberToOid(number, false)))
+		return true;
+
+	if (tablespace == MyDatabaseTableSpace)
+		tablespace = InvalidOid;
+	ScanKeyInit(&key[0], Anum_pg_class_reltablespace, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(tablespace));
+	ScanKeyInit(&key[1], Anum_pg_class_relfilenode, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(number));
+	InitDirtySnapshot(dirty);
+	scan = systable_beginscan(pg_class, ClassTblspcRelfilenodeIndexId, true, &dirty, 2, key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	return found;
+}
+
+static bool
+in_progress(FullTransactionId xid)
+{
+	FullTransactionId next = ReadNextFullTransactionId();
+
+	/* one that old is not, and its short form is another's now */
+	if (U64FromFullTransactionId(next) - U64FromFullTransactionId(xid) > MaxTransactionId / 2)
+		return false;
+	return TransactionIdIsInProgress(XidFromFullTransactionId(xid));
+}
+
+/*
+ * Unlinks a file with the end of the transaction.
+ */
+static void
+drop_file(const FileKey *key)
+{
+	RelFileLocator locator;
+	Relation	rel;
+
+	locator.spcOid = key->tablespace;
+	locator.dbOid = MyDatabaseId;
+	locator.relNumber = key->number;
+	rel = CreateFakeRelcacheEntry(locator);
+	RelationDropStorage(rel);
+	FreeFakeRelcacheEntry(rel);
+
+	/* a commit that unlinks must have one */
+	(void) GetCurrentTransactionId();
+}
+
+static bool
+wait_for_commits(void)
+{
+	BbgwCommits *commits = bbgw_guard_commits();
+	int			pid;
+
+	for (int waited = 0; !bbgw_guard_drained(commits, &pid); waited += 10)
+	{
+		if (waited > DRAIN_TIMEOUT)
+			return false;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return true;
+}
+
+/*
+ * The caller holds the registry's lock, so that no guard is armed meanwhile.
+ */
+static void
+sweep_registry(RelFileNumber registry)
+{
+	/* if no guard is armed, and no commit underway that saw one, it will not grow */
+	bool		closed = !bbgw_guard_armed(MyDatabaseId) && wait_for_commits();
+	HASHCTL		ctl = {.keysize = sizeof(FileKey), .entrysize = sizeof(FileKey)};
+	MemoryContext context = CurrentMemoryContext;
+	BbgwPreservedAt *records;
+	BbgwParties *parties;
+	Relation	pg_class;
+	HTAB	   *dropped;
+	uint64		bytes = 0;
+	int			n;
+	int			ndone = 0;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(context);
+	records = bbgw_registry_read(registry, &n);
+	MemoryContextSwitchTo(TopTransactionContext);
+	parties = bbgw_guard_parties();
+	dropped = hash_create("backup_bgw dropped files", 256, &ctl, HASH_ELEM | HASH_BLOBS);
+	pg_class = table_open(RelationRelationId, AccessShareLock);
+	for (int i = 0; i < n; i++)
+	{
+		BbgwPreserved *record = &records[i].record;
+		FileKey		key = {record->tablespace, record->number};
+		bool		found;
+
+		CHECK_FOR_INTERRUPTS();
+		if (in_progress(record->xid) ||
+			bbgw_guard_needed_by(parties, key.tablespace, key.number, NULL, NULL) != 0)
+			continue;
+
+		if (!is_referenced(pg_class, key.tablespace, key.number))
+		{
+			hash_search(dropped, &key, HASH_ENTER, &found);
+			if (!found)
+			{
+				drop_file(&key);
+				bytes += record->bytes;
+			}
+		}
+		records[ndone++] = records[i];
+	}
+	table_close(pg_class, AccessShareLock);
+	bbgw_guard_parties_free(parties);
+	if (hash_get_num_entries(dropped) > 0)
+		ereport(LOG,
+				(errmsg("unlinking %ld files that were preserved for a backup (" UINT64_FORMAT " kB)",
+						hash_get_num_entries(dropped), bytes / 1024)));
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+
+	StartTransactionCommand();
+	if (closed && ndone == n)
+	{
+		bbgw_registry_drop(registry);
+		(void) GetCurrentTransactionId();
+	}
+	else if (ndone > 0)
+		bbgw_registry_forget(registry, records, ndone);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	if (records)
+		pfree(records);
+}
+
+/*
+ * Sweeps in the current database.  The caller is in no transaction, and not as of
+ * some S.  Waits for other sweeps there.
+ */
+void
+bbgw_sweep(void)
+{
+	RelFileNumber registry;
+
+	if (bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId) == InvalidRelFileNumber)
+		return;
+
+	bbgw_registry_lock();
+	registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId);
+	if (registry != InvalidRelFileNumber)
+		sweep_registry(registry);
+	bbgw_registry_unlock();
+}
+
+/*
+ * Has a sweeper sweep in a database, and waits for it.  Returns false if there
+ * is no slot for a background worker.  May be called when the calling process is
+ * about to exit.
+ */
+bool
+bbgw_sweep_request(Oid database)
+{
+	BackgroundWorkerHandle *handle;
+
+	if (!bbgw_bgworker_register("bbgw_sweeper_main", "sweeper", ObjectIdGetDatum(database),
+								0, BGW_NEVER_RESTART, &handle))
+		return false;
+	(void) WaitForBackgroundWorkerShutdown(handle);
+	return true;
+}
+
+/*
+ * Entry point of a sweeper.  The argument is the OID of its database.
+ */
+void
+bbgw_sweeper_main(Datum arg)
+{
+	bbgw_bgworker_connect(DatumGetObjectId(arg));
+	bbgw_sweep();
+}
+
+/*
+ * The databases that have a registry.
+ */
+static List *
+find_databases(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *databases = NIL;
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (bbgw_registry_find(database->dattablespace, database->oid) != InvalidRelFileNumber)
+		{
+			MemoryContext save = MemoryContextSwitchTo(context);
+
+			databases = lappend_oid(databases, database->oid);
+			MemoryContextSwitchTo(save);
+		}
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return databases;
+}
+
+/*
+ * In a background worker that is not connected to anything: sweeps in all
+ * databases that need it.
+ */
+void
+bbgw_sweep_everywhere(void)
+{
+	ListCell   *lc;
+
+	bbgw_bgworker_connect(InvalidOid);
+	foreach(lc, find_databases())
+	{
+		if (!bbgw_sweep_request(lfirst_oid(lc)))
+			ereport(LOG,
+					(errmsg("could not start a sweeper for database %u: no background worker slot is free",
+							lfirst_oid(lc)),
+					 errdetail("Files that were preserved for a backup remain on disk until the next backup of the database, or the next start of the server.")));
+	}
+}
+
+/*
+ * Entry point of the process that sweeps after the server has started.
+ */
+void
+bbgw_startup_sweep_main(Datum arg)
+{
+	bbgw_sweep_everywhere();
+}
+
+/*
+ * Has the server sweep after each start.  To be called from _PG_init() at preload
+ * time.
+ */
+void
+bbgw_sweep_init(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	/* again after a crash, but not when it has ended as it should */
+	worker.bgw_restart_time = 5;
+	strlcpy(worker.bgw_library_name, "backup_bgw", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "bbgw_startup_sweep_main",
+			sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "backup_bgw startup sweep", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "backup_bgw sweeper", BGW_MAXLEN);
+	RegisterBackgroundWorker(&worker);
+}

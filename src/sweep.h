@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * sweep.h
+ *	  Unlinks preserved files that no backup needs any more.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_SWEEP_H
+#define BBGW_SWEEP_H
+
+#include "backup_bgw.h"
+
+extern void bbgw_sweep(void);
+extern bool bbgw_sweep_request(Oid database);
+extern void bbgw_sweep_everywhere(void);
+extern void bbgw_sweep_init(void);
+
+#endif							/* BBGW_SWEEP_H */

@@ -1,0 +1,178 @@
+/*-------------------------------------------------------------------------
+ *
+ * tablelock.c
+ *	  The locks of the table that a worker reads, given up when others want them.
+ *
+ * As of S a worker can read a table whatever others do to it.  Its definition is
+ * that of S, its rows stay for S's sake, its files for the guard's.  One thing is
+ * done in place: VACUUM truncates empty pages at the end of a table, with nobody
+ * else having it locked.  What is cut off has no rows for S, but reading it just
+ * then would be an error.  So the worker holds ACCESS SHARE when it can have it,
+ * on the table, its TOAST table and the index of that, and does without when
+ * somebody else wants the table or has it; unless it is VACUUM who has it.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+
+#include "tablelock.h"
+
+#define NRELATIONS 3
+
+/* what is locked; in these places or not at all */
+static Oid	locked[NRELATIONS];
+static bool held = false;
+
+static void
+list_relations(const BbgwTable *table, Oid *relations)
+{
+	relations[0] = table->heap.oid;
+	relations[1] = table->toast.oid;
+	relations[2] = table->toast_index.oid;
+}
+
+/*
+ * Locks all three for the rest of the transaction, if that is possible at once.
+ */
+bool
+bbgw_tablelock_try(const BbgwTable *table)
+{
+	Oid			relations[NRELATIONS];
+
+	Assert(!held);
+
+	list_relations(table, relations);
+	for (int i = 0; i < NRELATIONS; i++)
+	{
+		if (!OidIsValid(relations[i]) ||
+			ConditionalLockRelationOid(relations[i], AccessShareLock))
+			continue;
+		while (--i >= 0)
+			if (OidIsValid(relations[i]))
+				UnlockRelationOid(relations[i], AccessShareLock);
+		return false;
+	}
+	memcpy(locked, relations, sizeof(locked));
+	held = true;
+	return true;
+}
+
+bool
+bbgw_tablelock_held(void)
+{
+	return held;
+}
+
+/*
+ * Does a process wait for this lock?  The count that the lock manager gives
+ * includes those who have the lock, so it only says when there is no need to
+ * look at the processes.  They are looked at without locking: memory of locks
+ * never goes away, and a wrong answer costs nothing but a moment.
+ */
+static bool
+has_waiter(const LOCKTAG *tag)
+{
+	if (LockWaiterCount(tag) == 0)
+		return false;
+
+	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
+	{
+		volatile PGPROC *proc = &ProcGlobal->allProcs[i];
+		LOCK	   *lock = proc->waitLock;
+
+		if (lock != NULL && memcmp(&lock->tag, tag, sizeof(LOCKTAG)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does somebody wait for a lock that this worker holds?
+ */
+bool
+bbgw_tablelock_wanted(void)
+{
+	for (int i = 0; held && i < NRELATIONS; i++)
+	{
+		LOCKTAG		tag;
+
+		if (!OidIsValid(locked[i]))
+			continue;
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, locked[i]);
+		if (has_waiter(&tag))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does somebody wait for the end of this transaction, as commands with
+ * CONCURRENTLY do?
+ */
+bool
+bbgw_tablelock_transaction_wanted(void)
+{
+	VirtualTransactionId vxid;
+	LOCKTAG		tag;
+
+	GET_VXID_FROM_PGPROC(vxid, *MyProc);
+	SET_LOCKTAG_VIRTUALTRANSACTION(tag, vxid);
+	return has_waiter(&tag);
+}
+
+/*
+ * Gives the locks up in the middle of the transaction.
+ */
+void
+bbgw_tablelock_release(void)
+{
+	for (int i = 0; held && i < NRELATIONS; i++)
+		if (OidIsValid(locked[i]))
+			UnlockRelationOid(locked[i], AccessShareLock);
+	held = false;
+}
+
+/*
+ * The transaction is about to end, and the locks with it.
+ */
+void
+bbgw_tablelock_forget(void)
+{
+	held = false;
+}
+
+/*
+ * Is it VACUUM that has one of the relations locked?
+ */
+bool
+bbgw_tablelock_vacuumed(const BbgwTable *table)
+{
+	Oid			relations[NRELATIONS];
+
+	list_relations(table, relations);
+	for (int i = 0; i < NRELATIONS; i++)
+	{
+		LOCKTAG		tag;
+		VirtualTransactionId *holder;
+
+		if (!OidIsValid(relations[i]))
+			continue;
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, relations[i]);
+		holder = GetLockConflicts(&tag, AccessShareLock, NULL);
+		for (; VirtualTransactionIdIsValid(*holder); holder++)
+		{
+			PGPROC	   *proc = bbgw_vxid_proc(*holder);
+
+			if (proc != NULL && (proc->statusFlags & PROC_IN_VACUUM) != 0)
+				return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * toast.c
+ *	  Values that are stored out of line, read without locks.
+ *
+ * The server's own functions lock the TOAST table and its index for each value,
+ * and would wait where a table worker must not: for DDL that has the table and
+ * everything belonging to it locked.  As of S, with its files there to stay,
+ * nobody needs these locks.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "access/heaptoast.h"
+#include "access/htup_details.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+
+#include "toast.h"
+
+/* how many chunks (of some 2 kB) are read without a pause */
+#define CHUNKS_PER_PAUSE 64
+
+static void
+report_damage(const BbgwToast *toast, Oid valueid, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("%s of toast value %u in %s", what, valueid,
+					RelationGetRelationName(toast->rel))));
+}
+
+/*
+ * The bytes of one chunk, checked for being the one expected.
+ */
+static const char *
+chunk_data(const BbgwToast *toast, HeapTuple tuple, Oid valueid, int32 expected,
+		   int32 expected_size)
+{
+	TupleDesc	desc = RelationGetDescr(toast->rel);
+	struct varlena *chunk;
+	bool		isnull;
+
+	if (DatumGetInt32(fastgetattr(tuple, 2, desc, &isnull)) != expected)
+		report_damage(toast, valueid, "unexpected chunk number");
+	chunk = (struct varlena *) DatumGetPointer(fastgetattr(tuple, 3, desc, &isnull));
+	if (VARATT_IS_EXTERNAL(chunk) || VARATT_IS_COMPRESSED(chunk) ||
+		VARSIZE_ANY_EXHDR(chunk) != (Size) expected_size)
+		report_damage(toast, valueid, "unexpected chunk size");
+	return VARDATA_ANY(chunk);
+}
+
+/*
+ * Fetches a value that is external on disk, as it is stored there, possibly
+ * compressed.  The result is palloc'd.
+ *
+ * Needs a transaction as of S with S as active snapshot: it sees the chunks of
+ * every row it sees.
+ */
+struct varlena *
+bbgw_toast_fetch(const BbgwToast *toast, struct varlena *value)
+{
+	struct varatt_external pointer;
+	struct varlena *result;
+	int32		size;
+	int32		nchunks;
+	int32		chunk = 0;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	VARATT_EXTERNAL_GET_POINTER(pointer, value);
+	if (toast->rel == NULL || RelationGetRelid(toast->rel) != pointer.va_toastrelid)
+		elog(ERROR, "toast value %u is in relation %u, which is not the table's",
+			 pointer.va_valueid, pointer.va_toastrelid);
+
+	size = VARATT_EXTERNAL_GET_EXTSIZE(pointer);
+	nchunks = (size + TOAST_MAX_CHUNK_SIZE - 1) / TOAST_MAX_CHUNK_SIZE;
+	result = palloc(size + VARHDRSZ);
+	if (size < pointer.va_rawsize - VARHDRSZ)
+		SET_VARSIZE_COMPRESSED(result, size + VARHDRSZ);
+	else
+		SET_VARSIZE(result, size + VARHDRSZ);
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(pointer.va_valueid));
+	scan = systable_beginscan_ordered(toast->rel, toast->index, GetActiveSnapshot(), 1, &key);
+	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
+	{
+		int32		offset = chunk * TOAST_MAX_CHUNK_SIZE;
+		int32		length = Min(size - offset, (int32) TOAST_MAX_CHUNK_SIZE);
+
+		if (chunk >= nchunks)
+			report_damage(toast, pointer.va_valueid, "unexpected last chunk");
+		memcpy(VARDATA(result) + offset,
+			   chunk_data(toast, tuple, pointer.va_valueid, chunk, length), length);
+		if (++chunk % CHUNKS_PER_PAUSE == 0)
+			toast->pause();
+	}
+	systable_endscan_ordered(scan);
+	if (chunk != nchunks)
+		report_damage(toast, pointer.va_valueid, "missing chunk");
+	return result;
+}
