@@ -114,4 +114,26 @@ FROM backup_bgw_history() AS r;
 
 COMMENT ON VIEW backup_history IS 'ended backups, one row each';
 
-GRANT SELECT ON backup_progress, backup_workers, backup_history TO PUBLIC;
+CREATE FUNCTION backup_bgw_preserved_files(
+    OUT backup_id bigint,
+    OUT relation text,
+    OUT kind text,
+    OUT tablespace text,
+    OUT filenode oid,
+    OUT path text,
+    OUT bytes bigint,
+    OUT preserved_at timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'backup_bgw_preserved_files'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION backup_bgw_preserved_files() IS
+'what the view backup_preserved_files shows';
+
+CREATE VIEW backup_preserved_files AS SELECT * FROM backup_bgw_preserved_files();
+
+COMMENT ON VIEW backup_preserved_files IS
+'files of this database that are kept on disk for backups, one row each';
+
+GRANT SELECT ON backup_progress, backup_workers, backup_history,
+    backup_preserved_files TO PUBLIC;

@@ -12,12 +12,12 @@ ORDER BY p.proname COLLATE "C";
 
 SELECT c.relname, a.attname, a.atttypid::regtype
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-WHERE c.relname IN ('backup_progress', 'backup_workers', 'backup_history')
+WHERE c.relname IN ('backup_progress', 'backup_workers', 'backup_history', 'backup_preserved_files')
 ORDER BY c.relname COLLATE "C", a.attnum;
 
 SELECT c.relname, obj_description(c.oid)
 FROM pg_class c
-WHERE c.relname IN ('backup_progress', 'backup_workers', 'backup_history')
+WHERE c.relname IN ('backup_progress', 'backup_workers', 'backup_history', 'backup_preserved_files')
 ORDER BY c.relname COLLATE "C";
 
 -- settings and their defaults
@@ -28,12 +28,16 @@ SET backup_bgw.directory = 'relative';
 SET backup_bgw.pg_dump_path = 'pg_dump';
 SET backup_bgw.jobs = 65;
 SET backup_bgw.max_backups = 5;
+SET backup_bgw.prepared_transactions = 'ignore';
+SET backup_bgw.max_preserved_size = '-1';
+SET backup_bgw.commit_timeout = '-1s';
 SET backup_bgw.no_such_setting = 1;
 
 -- nothing runs, nothing is in the history
 SELECT count(*) FROM backup_progress;
 SELECT count(*) FROM backup_workers;
 SELECT count(*) FROM backup_history;
+SELECT count(*) FROM backup_preserved_files;
 
 -- ids that nobody has
 SELECT wait_backup(42);

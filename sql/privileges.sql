@@ -16,12 +16,16 @@ ROLLBACK;
 SELECT count(*) FROM backup_progress;
 SELECT count(*) FROM backup_workers;
 SELECT count(*) FROM backup_history;
+SELECT count(*) FROM backup_preserved_files;
 SELECT wait_backup(1);
 SELECT cancel_backup(1);
 SET backup_bgw.conninfo = 'port=1';
 SET backup_bgw.directory = '/tmp';
 SET backup_bgw.pg_dump_path = '/bin/true';
 SET backup_bgw.jobs = 3;
+SET backup_bgw.max_preserved_size = '1MB';
+SET backup_bgw.prepared_transactions = 'wait';
+SET backup_bgw.commit_timeout = '1s';
 RESET ROLE;
 
 -- one of the two is not enough

@@ -15,8 +15,6 @@
 
 #include "postgres.h"
 
-#include <unistd.h>
-
 #include "common/relpath.h"
 #include "executor/executor.h"
 #include "storage/fd.h"
@@ -79,19 +77,14 @@ bbgw_relation_locator(Relation rel)
 #define bbgw_abort_buffer_io() ((void) 0)
 #endif
 
-/* Is the first file of a relation's fork there?  18 made the path a struct. */
-static inline bool
-bbgw_file_exists(Oid database, Oid tablespace, RelFileNumber number, ForkNumber fork)
+/* Path of a fork, palloc'd.  18 made it a struct. */
+static inline char *
+bbgw_relation_path(Oid database, Oid tablespace, RelFileNumber number, ForkNumber fork)
 {
 #if PG_VERSION_NUM < 180000
-	char	   *path = GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER, fork);
-	bool		exists = access(path, F_OK) == 0;
-
-	pfree(path);
-	return exists;
+	return GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER, fork);
 #else
-	return access(GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER, fork).str,
-				  F_OK) == 0;
+	return pstrdup(GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER, fork).str);
 #endif
 }
 

@@ -15,6 +15,8 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
@@ -381,9 +383,10 @@ cancel_backup(PG_FUNCTION_ARGS)
 	{
 		PGPROC	   *leader = backup->leader_pid ? BackendPidGetProc(backup->leader_pid) : NULL;
 
+		/* it may be waiting for a lock, and not look at our word */
 		backup->cancelled = true;
 		if (leader)
-			SetLatch(&leader->procLatch);
+			(void) kill(backup->leader_pid, SIGINT);
 	}
 	LWLockRelease(bbgw_shared->lock);
 	if (backup == NULL)

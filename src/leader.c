@@ -638,6 +638,8 @@ bbgw_leader_main(Datum arg)
 		MemoryContextSwitchTo(leader_context);
 		edata = CopyErrorData();
 		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+		if (my_backup->cancelled && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			edata->message = "the backup was cancelled";
 		bbgw_error_capture(&my_backup->error, edata);
 		LWLockRelease(bbgw_shared->lock);
 		EmitErrorReport();

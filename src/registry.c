@@ -34,6 +34,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/generic_xlog.h"
 #include "access/xlogutils.h"
 #include "catalog/storage.h"
@@ -138,9 +140,15 @@ bbgw_registry_unlock(void)
 RelFileNumber
 bbgw_registry_find(Oid tablespace, Oid database)
 {
-	for (int i = 0; i < NUMBERS; i++)
-		if (bbgw_file_exists(database, tablespace, FIRST_NUMBER + i, REGISTRY_FORK))
-			return FIRST_NUMBER + i;
+	for (RelFileNumber number = FIRST_NUMBER; number < FIRST_NUMBER + NUMBERS; number++)
+	{
+		char	   *path = bbgw_relation_path(database, tablespace, number, REGISTRY_FORK);
+		bool		exists = access(path, F_OK) == 0;
+
+		pfree(path);
+		if (exists)
+			return number;
+	}
 	return InvalidRelFileNumber;
 }
 

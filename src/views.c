@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * views.c
- *	  What the views backup_progress, backup_workers and backup_history select
- *	  from.
+ *	  What the views backup_progress, backup_workers, backup_history and
+ *	  backup_preserved_files select from.
  *
  * As with pg_stat_activity, a role sees its own backups and those of roles whose
  * privileges it has; pg_read_all_stats sees all.
@@ -16,6 +16,8 @@
 #include <math.h>
 
 #include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "commands/tablespace.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -24,11 +26,14 @@
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
+#include "guard.h"
 #include "history.h"
+#include "registry.h"
 
 PG_FUNCTION_INFO_V1(backup_bgw_progress);
 PG_FUNCTION_INFO_V1(backup_bgw_workers);
 PG_FUNCTION_INFO_V1(backup_bgw_history);
+PG_FUNCTION_INFO_V1(backup_bgw_preserved_files);
 
 static bool
 visible(Oid roleid)
@@ -226,5 +231,93 @@ backup_bgw_history(PG_FUNCTION_ARGS)
 			continue;
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
 	}
+	return (Datum) 0;
+}
+
+static const char *
+kind_name(char relkind)
+{
+	switch (relkind)
+	{
+		case RELKIND_TOASTVALUE:
+			return "toast table";
+		case RELKIND_INDEX:
+			return "index";
+		case RELKIND_SEQUENCE:
+			return "sequence";
+		default:
+			return "table";
+	}
+}
+
+/*
+ * May the current user see files of a backup (0: of none that is running)?
+ */
+static bool
+backup_visible(int64 id)
+{
+	BbgwBackup *backup;
+	Oid			roleid = InvalidOid;
+
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	backup = bbgw_backup_find(id);
+	if (backup)
+		roleid = backup->order.roleid;
+	LWLockRelease(bbgw_shared->lock);
+
+	return OidIsValid(roleid) ? visible(roleid) :
+								has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+/*
+ * One row per file of the current database that is preserved.
+ */
+Datum
+backup_bgw_preserved_files(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	RelFileNumber registry;
+	BbgwPreservedAt *records;
+	BbgwParties *parties;
+	int			n;
+
+	bbgw_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId);
+	if (registry == InvalidRelFileNumber)
+		return (Datum) 0;
+
+	records = bbgw_registry_read(registry, &n);
+	parties = bbgw_guard_parties();
+	for (int i = 0; i < n; i++)
+	{
+		BbgwPreserved *record = &records[i].record;
+		const char *name = NULL;
+		char		kind = '\0';
+		int64		id = bbgw_guard_needed_by(parties, record->tablespace, record->number,
+											  &name, &kind);
+		Datum		values[8];
+		bool		nulls[8] = {0};
+
+		if (!backup_visible(id))
+			continue;
+
+		nulls[0] = id == 0;
+		values[0] = Int64GetDatum(id);
+		nulls[1] = nulls[2] = name == NULL;
+		if (name)
+		{
+			values[1] = CStringGetTextDatum(name);
+			values[2] = CStringGetTextDatum(kind_name(kind));
+		}
+		values[3] = CStringGetTextDatum(get_tablespace_name(record->tablespace));
+		values[4] = ObjectIdGetDatum(record->number);
+		values[5] = CStringGetTextDatum(bbgw_relation_path(MyDatabaseId, record->tablespace,
+														   record->number, MAIN_FORKNUM));
+		values[6] = Int64GetDatum((int64) record->bytes);
+		values[7] = TimestampTzGetDatum(record->since);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	bbgw_guard_parties_free(parties);
 	return (Datum) 0;
 }
