@@ -77,7 +77,7 @@ set(const char *name, const char *value)
 
 /*
  * In such a worker: lets signals in, connects to a database (InvalidOid: to none)
- * as the superuser that initdb made, and makes all settings but search_path.
+ * as the superuser that initdb made, and makes all settings.
  */
 void
 bbgw_bgworker_connect(Oid dboid)
@@ -98,14 +98,17 @@ bbgw_bgworker_connect(Oid dboid)
 	set("idle_in_transaction_session_timeout", "0");
 	set("default_transaction_isolation", "repeatable read");
 	set("default_transaction_deferrable", "off");
+	bbgw_bgworker_search_path(false);
 	bbgw_asof_settings();
 }
 
 /*
- * In such a worker: empties search_path, so that every name of an object comes out qualified.
+ * In such a worker: sets search_path to what the database says, for names that
+ * users give, or to nothing, so that every name of an object comes out qualified
+ * and none of a user's objects is taken for one of the system's.
  */
 void
-bbgw_bgworker_search_path(void)
+bbgw_bgworker_search_path(bool of_database)
 {
-	set("search_path", "");
+	set("search_path", of_database ? NULL : "");
 }

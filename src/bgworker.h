@@ -19,6 +19,6 @@ extern bool bbgw_bgworker_register(const char *function, const char *role,
 								   BackgroundWorkerHandle **handle);
 extern int64 bbgw_bgworker_backup_id(void);
 extern void bbgw_bgworker_connect(Oid dboid);
-extern void bbgw_bgworker_search_path(void);
+extern void bbgw_bgworker_search_path(bool of_database);
 
 #endif /* BBGW_BGWORKER_H */

@@ -566,10 +566,11 @@ run_backup(void)
 	arm_guard(&request->settings);
 	take_snapshot();
 
+	bbgw_bgworker_search_path(true);
 	SPI_connect();
 	bbgw_patterns_check(request->include, request->exclude);
 	SPI_finish();
-	bbgw_bgworker_search_path();
+	bbgw_bgworker_search_path(false);
 
 	archive = bbgw_archive_create(my_backup);
 	start_workers();

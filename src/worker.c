@@ -322,7 +322,6 @@ bbgw_worker_main(Datum arg)
 	LWLockRelease(bbgw_shared->lock);
 
 	bbgw_bgworker_connect(my_backup->order.dboid);
-	bbgw_bgworker_search_path();
 
 	MemoryContextSwitchTo(TopMemoryContext);
 	PG_TRY();
