@@ -12,35 +12,49 @@
  *
  * The leader takes one MVCC snapshot S and holds it to the end.  All others
  * restore S from shared memory and read user data *and catalogs* as of S
- * (asof.c), so that nobody needs locks to keep definitions still.  pg_dump
- * writes the table of contents and everything but table data; the leader turns
- * the TABLE DATA entries into a plan in dynamic shared memory; the workers take
- * units from the plan and write one file each; the leader completes the archive
- * and renames it into place.
+ * (asof.c), so that nobody needs locks to keep definitions still.  Files that S
+ * needs are kept still by the storage guard (guard.c), which looks at every
+ * transaction of every session before it commits: a file that would be unlinked
+ * stays until the backup has read it.
+ *
+ * pg_dump writes the table of contents and everything but table data; the leader
+ * turns the TABLE DATA entries into a plan in dynamic shared memory; the workers
+ * take units from the plan and write one file each; the leader completes the
+ * archive and renames it into place.
  *
  * Which file does what, lower ones knowing nothing of those above:
  *
  *	 functions.c	start_backup, wait_backup, cancel_backup
- *	 views.c		what the three views select from
+ *	 views.c		what the views select from
  *	 request.c		checks and normalizes what the caller asked for
  *	 leader.c		a backup from begin to end
+ *	 guarded_snapshot.c		takes S so that no file of it can get lost
  *	 pgdump.c		pg_dump as a child process
+ *	 worker.c		a table worker: which table is next
+ *	 scan.c			reads a table, standing in nobody's way
+ *	 tablelock.c	the lock on it, given up when others want it
+ *	 toast.c		values out of line, without locks
+ *	 rowtext.c		rows to COPY text
  *	 plan.c			what is to be read: pg_class as of S, through SPI
  *	 patterns.c		include/exclude patterns
- *	 worker.c		reads tables
- *	 rowtext.c		rows to COPY text
  *	 archive.c		the archive directory: data files, toc.dat, manifest
  *	 toc.c			pg_dump's table of contents
  *	 manifest.c		backup_manifest
  *	 sink.h			where data goes: sink_lz4.c, sink_file.c
  *	 throttle.c		max_rate
- *	 storage.c		are the files of S still there?
  *	 asof_session.c	SET TRANSACTION SNAPSHOT 'backup_bgw:<id>'
  *	 asof.c			reading catalogs and data as of S
- *	 bgworker.c		what leader and workers have in common
+ *	 storage.c		is this the file that S means?
+ *	 sweep.c		unlinks preserved files that nobody needs any more
+ *	 guard_arm.c	the guard, as the backup sees it
+ *	 guard.c		the guard, as other transactions see it
+ *	 guard_parties.c	the backups that may need a file
+ *	 guard_set.c	the files that a backup needs
+ *	 registry.c		preserved files on record, for crashes and standbys
+ *	 bgworker.c		what our background workers have in common
  *	 history.c		ended backups, in files
  *	 shmem.c		running backups, in shared memory
- *	 paths.c		every path and file name
+ *	 paths.c		every path and file name of history and archives
  *	 guc.c			settings backup_bgw.*
  *	 compat.h		what differs between versions of PostgreSQL
  *

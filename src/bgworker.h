@@ -21,4 +21,4 @@ extern int64 bbgw_bgworker_backup_id(void);
 extern void bbgw_bgworker_connect(Oid dboid);
 extern void bbgw_bgworker_search_path(bool of_database);
 
-#endif /* BBGW_BGWORKER_H */
+#endif							/* BBGW_BGWORKER_H */

@@ -57,11 +57,11 @@ bbgw_relation_locator(Relation rel)
 /* 17 put backends into arrays by proc number, 16 and before by backend id */
 #if PG_VERSION_NUM < 170000
 #include "storage/sinvaladt.h"
-#define BBGW_MY_PROC_NUMBER (MyProc->pgprocno)
+#define BBGW_MY_PROC_NUMBER	 (MyProc->pgprocno)
 #define bbgw_vxid_proc(vxid) BackendIdGetProc((vxid).backendId)
 #else
 #include "storage/procarray.h"
-#define BBGW_MY_PROC_NUMBER MyProcNumber
+#define BBGW_MY_PROC_NUMBER	 MyProcNumber
 #define bbgw_vxid_proc(vxid) ProcNumberGetProc((vxid).procNumber)
 #endif
 

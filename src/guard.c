@@ -52,25 +52,8 @@
 #include "utils/timestamp.h"
 
 #include "guard.h"
+#include "guard_parties.h"
 #include "registry.h"
-
-/* A backup that may need files of this database, as one transaction sees it */
-typedef struct Party
-{
-	BbgwBackup *backup;			/* NULL: failed meanwhile */
-	int64		id;
-	dsm_handle	handle;			/* of the set; invalid: needs everything yet */
-	RelFileNumber registry;
-	uint64		max_bytes;
-	dsm_segment *segment;		/* NULL: not attached here, but before */
-	BbgwNeededSet *set;
-} Party;
-
-struct BbgwParties
-{
-	int			n;
-	Party		party[FLEXIBLE_ARRAY_MEMBER];
-};
 
 struct BbgwCommits
 {
@@ -102,21 +85,24 @@ end_commit(void)
 }
 
 /*
- * Marks a backup as failed, unless it is over.
+ * Marks a backup as failed, or (0) all that have their guard armed in this
+ * database.  Raises nothing.
  */
 static void
-fail_backup(const Party *party, const ErrorData *edata)
+fail_backups(int64 id, const ErrorData *edata)
 {
-	BbgwBackup *backup = party->backup;
-
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	if (backup->id == party->id && OidIsValid(backup->guard_database))
+	for (int i = 0; i < bbgw_max_backups; i++)
 	{
-		PGPROC	   *leader = backup->leader_pid ? BackendPidGetProc(backup->leader_pid) : NULL;
+		BbgwBackup *backup = &bbgw_shared->backups[i];
+		PGPROC	   *leader;
 
-		if (!backup->guard_failed)
-			bbgw_error_capture(&backup->guard_error, edata);
+		if (backup->guard_database != MyDatabaseId || backup->guard_failed ||
+			(id != 0 && id != backup->id))
+			continue;
+		bbgw_error_capture(&backup->guard_error, edata);
 		backup->guard_failed = true;
+		leader = backup->leader_pid ? BackendPidGetProc(backup->leader_pid) : NULL;
 		if (leader)
 			SetLatch(&leader->procLatch);
 	}
@@ -124,70 +110,16 @@ fail_backup(const Party *party, const ErrorData *edata)
 }
 
 static void
-fail_for_limit(const Party *party)
+fail_for_limit(const BbgwParty *party)
 {
 	ErrorData	edata = {0};
 
 	edata.sqlerrcode = ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
-	edata.message = psprintf("files preserved for the backup take more than backup_bgw.max_preserved_size (" UINT64_FORMAT " kB)",
+	edata.message = psprintf("files preserved for the backup would take more than backup_bgw.max_preserved_size (" UINT64_FORMAT " kB)",
 							 party->max_bytes / 1024);
 	edata.detail = "Tables were truncated, rewritten or dropped before the backup had read them.";
 	edata.hint = "Increase backup_bgw.max_preserved_size, or make backups when fewer such commands run.";
-	fail_backup(party, &edata);
-}
-
-/*
- * The backups whose guard is armed in this database.  Their sets are not
- * attached yet, but their memory lasts as long as *parties.
- */
-static BbgwParties *
-find_parties(void)
-{
-	BbgwParties *parties = palloc0(offsetof(BbgwParties, party) +
-								   bbgw_max_backups * sizeof(Party));
-
-	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
-	for (int i = 0; i < bbgw_max_backups; i++)
-	{
-		BbgwBackup *backup = &bbgw_shared->backups[i];
-		Party	   *party = &parties->party[parties->n];
-
-		if (backup->guard_database != MyDatabaseId)
-			continue;
-		party->backup = backup;
-		party->id = backup->id;
-		party->handle = backup->needed;
-		party->registry = backup->guard_registry;
-		party->max_bytes = backup->max_preserved_bytes;
-		if (backup->guard_failed)
-			party->backup = NULL;
-		parties->n++;
-	}
-	LWLockRelease(bbgw_shared->lock);
-	return parties;
-}
-
-/*
- * Attaches a set, unless it is not published yet.  Returns false if it is gone,
- * with its backup.
- */
-static bool
-attach_set(Party *party)
-{
-	dsm_segment *seg;
-
-	if (party->handle == DSM_HANDLE_INVALID)
-		return true;
-	seg = dsm_find_mapping(party->handle);
-	if (seg == NULL)
-	{
-		seg = dsm_attach(party->handle);
-		if (seg == NULL)
-			return false;
-		party->segment = seg;
-	}
-	party->set = dsm_segment_address(seg);
-	return true;
+	fail_backups(party->id, &edata);
 }
 
 static uint64
@@ -212,49 +144,6 @@ compare_locators(const void *a, const void *b)
 }
 
 /*
- * Does a backup need the file?  Says in *file which one it is in its set; there
- * is none as long as the set is not published.
- */
-static bool
-party_needs(const Party *party, const RelFileLocator *locator, BbgwNeededFile **file)
-{
-	*file = NULL;
-	if (party->backup == NULL)
-		return false;
-	if (party->handle == DSM_HANDLE_INVALID)
-		return true;
-	*file = bbgw_needed_find(party->set, locator->spcOid, locator->relNumber);
-	return *file && (pg_atomic_read_u32(&(*file)->flags) & BBGW_FILE_DONE) == 0;
-}
-
-/*
- * Sets PRESERVED.  Returns false if the backup is through with the file after
- * all.
- */
-static bool
-mark_preserved(const Party *party, BbgwNeededFile *file, uint64 bytes)
-{
-	uint32		before;
-
-	file->bytes = bytes;
-	pg_write_barrier();
-	before = pg_atomic_fetch_or_u32(&file->flags, BBGW_FILE_PRESERVED);
-	if (before & BBGW_FILE_DONE)
-		return false;
-	if ((before & BBGW_FILE_PRESERVED) == 0)
-	{
-		pg_atomic_fetch_add_u64(&party->backup->preserved_bytes, bytes);
-		if (pg_atomic_fetch_add_u64(&party->backup->files_preserved, 1) == 0)
-			ereport(LOG_SERVER_ONLY,
-					(errmsg("backup " INT64_FORMAT ": file of %s is preserved, the first one",
-							party->id, BBGW_FILE_NAME(party->set, file)),
-					 errdetail("Its size is " UINT64_FORMAT " bytes. It will be unlinked when the backup has read it.",
-							   bytes)));
-	}
-	return true;
-}
-
-/*
  * Notes that the backups that need a file have it preserved.  Returns false if
  * there are none.
  */
@@ -266,10 +155,10 @@ preserve_file(BbgwParties *parties, const RelFileLocator *locator, uint64 *bytes
 	*bytes = 0;
 	for (int i = 0; i < parties->n; i++)
 	{
-		Party	   *party = &parties->party[i];
+		BbgwParty  *party = &parties->party[i];
 		BbgwNeededFile *file;
 
-		if (!party_needs(party, locator, &file))
+		if (!bbgw_party_needs(party, locator->spcOid, locator->relNumber, &file))
 			continue;
 		if (*bytes == 0)
 			*bytes = file_size(locator);
@@ -281,7 +170,7 @@ preserve_file(BbgwParties *parties, const RelFileLocator *locator, uint64 *bytes
 			fail_for_limit(party);
 			party->backup = NULL;
 		}
-		else if (file == NULL || mark_preserved(party, file, *bytes))
+		else if (file == NULL || bbgw_party_mark(party, file, *bytes))
 			needed = true;
 	}
 	return needed;
@@ -298,10 +187,6 @@ preserve_files(BbgwParties *parties, const RelFileLocator *files, int nfiles)
 	BbgwPreserved *records = palloc_extended(nfiles * sizeof(BbgwPreserved),
 											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	int			n = 0;
-
-	for (int i = 0; i < parties->n; i++)
-		if (parties->party[i].backup && !attach_set(&parties->party[i]))
-			parties->party[i].backup = NULL;
 
 	/* files of this transaction's own making are in no snapshot */
 	if (ncreated > 0)
@@ -354,13 +239,16 @@ try_to_preserve_files(const RelFileLocator *files, int nfiles)
 	MemoryContext save_context = MemoryContextSwitchTo(context);
 	ResourceOwner save_owner = CurrentResourceOwner;
 	ResourceOwner owner = ResourceOwnerCreate(save_owner, "backup_bgw guard");
-	BbgwParties *parties = find_parties();
 
 	PG_TRY();
 	{
+		BbgwParties *parties;
+
 		CurrentResourceOwner = owner;
+		parties = bbgw_parties_find();
 		if (parties->n > 0)
 			preserve_files(parties, files, nfiles);
+		bbgw_parties_free(parties);
 	}
 	PG_CATCH();
 	{
@@ -378,9 +266,7 @@ try_to_preserve_files(const RelFileLocator *files, int nfiles)
 		ereport(LOG_SERVER_ONLY,
 				(errcode(edata->sqlerrcode),
 				 errmsg("could not preserve files for a backup: %s", edata->message)));
-		for (int i = 0; i < parties->n; i++)
-			if (parties->party[i].backup)
-				fail_backup(&parties->party[i], edata);
+		fail_backups(0, edata);
 	}
 	PG_END_TRY();
 
@@ -436,121 +322,6 @@ bbgw_guard_init(void)
 }
 
 /*
- * Arms the guard for a backup of the current database.  Until its set is
- * published, all files are preserved.  "max_bytes" limits what may be preserved
- * after that (0: no limit).
- *
- * S must be taken only after the commits that are in flight now have ended; see
- * bbgw_guard_commits().
- */
-void
-bbgw_guard_arm(BbgwBackup *backup, uint64 max_bytes)
-{
-	RelFileNumber registry;
-
-	/* not while a registry is being dropped */
-	bbgw_registry_lock();
-	registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId);
-
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < bbgw_max_backups && registry == InvalidRelFileNumber; i++)
-		if (bbgw_shared->backups[i].guard_database == MyDatabaseId)
-			registry = bbgw_shared->backups[i].guard_registry;
-	if (registry == InvalidRelFileNumber)
-		registry = bbgw_registry_next();
-	backup->guard_registry = registry;
-	backup->guard_failed = false;
-	backup->needed = DSM_HANDLE_INVALID;
-	backup->max_preserved_bytes = max_bytes;
-	backup->guard_database = MyDatabaseId;
-	pg_atomic_fetch_add_u32(&bbgw_shared->guards_armed, 1);
-	LWLockRelease(bbgw_shared->lock);
-
-	bbgw_registry_unlock();
-}
-
-/*
- * From now on just the files in this set are preserved.  The segment must stay
- * until the guard was disarmed.  Needs a transaction.
- */
-void
-bbgw_guard_publish(BbgwBackup *backup, dsm_segment *segment)
-{
-	BbgwPreservedAt *records;
-	int			n;
-	Party		party = {0};
-
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	backup->needed = dsm_segment_handle(segment);
-	LWLockRelease(bbgw_shared->lock);
-
-	/* those that were preserved until now have not been counted */
-	party.backup = backup;
-	party.id = backup->id;
-	party.set = dsm_segment_address(segment);
-	records = bbgw_registry_read(backup->guard_registry, &n);
-	for (int i = 0; i < n; i++)
-	{
-		BbgwPreserved *record = &records[i].record;
-		BbgwNeededFile *file = bbgw_needed_find(party.set, record->tablespace, record->number);
-
-		if (file)
-			(void) mark_preserved(&party, file, record->bytes);
-	}
-}
-
-/*
- * Disarms the guard, if it was armed.  Takes no lock but LWLocks, and raises
- * nothing.
- */
-void
-bbgw_guard_disarm(BbgwBackup *backup)
-{
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	if (OidIsValid(backup->guard_database))
-		pg_atomic_fetch_sub_u32(&bbgw_shared->guards_armed, 1);
-	backup->guard_database = InvalidOid;
-	backup->needed = DSM_HANDLE_INVALID;
-	LWLockRelease(bbgw_shared->lock);
-}
-
-/*
- * Raises an error if files were lost.  What was read before a call that returns
- * was complete.
- */
-void
-bbgw_guard_check(const BbgwBackup *backup)
-{
-	bool		failed;
-	BbgwError	error;
-
-	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
-	failed = backup->guard_failed;
-	if (failed)
-		error = backup->guard_error;
-	LWLockRelease(bbgw_shared->lock);
-
-	if (failed)
-		bbgw_error_throw(&error, "files that the backup needs were lost");
-}
-
-/*
- * The backup needs a file no more.
- */
-void
-bbgw_guard_done(BbgwBackup *backup, BbgwNeededFile *file)
-{
-	uint32		before = pg_atomic_fetch_or_u32(&file->flags, BBGW_FILE_DONE);
-
-	if ((before & (BBGW_FILE_DONE | BBGW_FILE_PRESERVED)) == BBGW_FILE_PRESERVED)
-	{
-		pg_atomic_fetch_sub_u64(&backup->preserved_bytes, file->bytes);
-		pg_atomic_fetch_add_u64(&backup->released_bytes, file->bytes);
-		pg_atomic_fetch_add_u64(&backup->released_files, 1);
-	}
-}
-
-/*
  * The commits of unlinkings that are in flight now, palloc'd.
  */
 BbgwCommits *
@@ -584,74 +355,4 @@ bbgw_guard_drained(BbgwCommits *commits, int *pid)
 		}
 	}
 	return true;
-}
-
-/*
- * The backups whose guard is armed in the current database, for
- * bbgw_guard_needed_by(), with their sets attached.
- */
-BbgwParties *
-bbgw_guard_parties(void)
-{
-	BbgwParties *parties = find_parties();
-
-	for (int i = 0; i < parties->n; i++)
-		(void) attach_set(&parties->party[i]);
-	return parties;
-}
-
-/*
- * The id of one of the backups that still need a file, or 0 if there is none.
- * In *name, the name of what the file belongs to, if it is in the set of one.
- */
-int64
-bbgw_guard_needed_by(BbgwParties *parties, Oid tablespace, RelFileNumber number,
-					 const char **name, char *kind)
-{
-	int64		id = 0;
-
-	for (int i = 0; i < parties->n; i++)
-	{
-		Party	   *party = &parties->party[i];
-		BbgwNeededFile *file = NULL;
-
-		if (party->set)
-			file = bbgw_needed_find(party->set, tablespace, number);
-		if (file && name)
-		{
-			*name = BBGW_FILE_NAME(party->set, file);
-			*kind = file->kind;
-		}
-		if (party->handle == DSM_HANDLE_INVALID ||
-			(file && (pg_atomic_read_u32(&file->flags) & BBGW_FILE_DONE) == 0))
-			id = party->id;
-	}
-	return id;
-}
-
-/*
- * Gives back what bbgw_guard_parties() has attached.
- */
-void
-bbgw_guard_parties_free(BbgwParties *parties)
-{
-	for (int i = 0; i < parties->n; i++)
-		if (parties->party[i].segment)
-			dsm_detach(parties->party[i].segment);
-	pfree(parties);
-}
-
-/*
- * Is the guard of any backup armed in a database?
- */
-bool
-bbgw_guard_armed(Oid database)
-{
-	bool		armed = false;
-
-	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
-	for (int i = 0; i < bbgw_max_backups; i++)
-		armed |= bbgw_shared->backups[i].guard_database == database;
-	LWLockRelease(bbgw_shared->lock);
-	return armed;
 }

@@ -3,8 +3,11 @@
  * guard.h
  *	  The storage guard: files that a backup needs outlive their unlinking.
  *
- * Used by the process that holds S (arm, drain, publish, check, disarm), by
- * those that read (done), and by the one that cleans up (wanted, drain).
+ * guard.c looks at every transaction that is about to commit.  guard_arm.c is for
+ * the backup: its leader arms the guard, waits for commits in flight, takes S,
+ * publishes the set of files that are needed, and disarms the guard in the end;
+ * whoever has read a file says so; whoever has read anything checks that nothing
+ * was lost.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -19,24 +22,18 @@
 /* Commits that were in flight at some moment; opaque */
 typedef struct BbgwCommits BbgwCommits;
 
-/* The backups that may need files of this database; opaque */
-typedef struct BbgwParties BbgwParties;
-
-extern void bbgw_guard_init(void);
-
+/* guard_arm.c */
 extern void bbgw_guard_arm(BbgwBackup *backup, uint64 max_bytes);
 extern void bbgw_guard_publish(BbgwBackup *backup, dsm_segment *segment);
-extern void bbgw_guard_disarm(BbgwBackup *backup);
+extern void bbgw_guard_disarm(BbgwBackup *backup, int timeout);
 extern void bbgw_guard_check(const BbgwBackup *backup);
 extern void bbgw_guard_done(BbgwBackup *backup, BbgwNeededFile *file);
 
+extern bool bbgw_guard_armed(Oid database);
+
+/* guard.c */
+extern void bbgw_guard_init(void);
 extern BbgwCommits *bbgw_guard_commits(void);
 extern bool bbgw_guard_drained(BbgwCommits *commits, int *pid);
-
-extern BbgwParties *bbgw_guard_parties(void);
-extern int64 bbgw_guard_needed_by(BbgwParties *parties, Oid tablespace,
-								  RelFileNumber number, const char **name, char *kind);
-extern void bbgw_guard_parties_free(BbgwParties *parties);
-extern bool bbgw_guard_armed(Oid database);
 
 #endif							/* BBGW_GUARD_H */

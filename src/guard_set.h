@@ -41,7 +41,7 @@ typedef struct BbgwNeededSet
 {
 	uint32		nfiles;
 	BbgwNeededFile files[FLEXIBLE_ARRAY_MEMBER];	/* by number, tablespace */
-	/* then names, quoted and with schema, each ending with a zero byte */
+												 /* then names, quoted and with schema, each ending with a zero byte */
 } BbgwNeededSet;
 
 #define BBGW_FILE_NAME(set, file) ((const char *) (set) + (file)->name)

@@ -25,10 +25,7 @@
 
 #include <signal.h>
 
-#include "access/transam.h"
-#include "access/twophase.h"
 #include "access/xact.h"
-#include "catalog/pg_largeobject.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -42,6 +39,7 @@
 #include "asof.h"
 #include "bgworker.h"
 #include "guard.h"
+#include "guarded_snapshot.h"
 #include "history.h"
 #include "paths.h"
 #include "pgdump.h"
@@ -50,10 +48,6 @@
 
 /* how often a wait looks around, in ms, when nothing wakes it */
 #define POLL_INTERVAL 500
-
-/* how often to look for commits, and for prepared transactions, to end, in ms */
-#define COMMIT_NAP	 5
-#define PREPARED_NAP 200
 
 /* how long commits are waited for at the end; a later sweep has to do then */
 #define DISARM_TIMEOUT 5000
@@ -97,20 +91,6 @@ stop_everybody(void)
 }
 
 /*
- * Waits for commits that were in flight when the guard was disarmed: they may
- * still be adding to the registry.
- */
-static void
-wait_for_guarded_commits(void)
-{
-	BbgwCommits *commits = bbgw_guard_commits();
-	int			pid;
-
-	for (int waited = 0; waited < DISARM_TIMEOUT && !bbgw_guard_drained(commits, &pid); waited += 10)
-		pg_usleep(10 * 1000L);
-}
-
-/*
  * What is done at the end of every backup.  Its transaction is over.  If the
  * process is about to exit, it can have no other one.
  */
@@ -140,10 +120,9 @@ end_backup(bool exiting)
 		LWLockRelease(bbgw_shared->lock);
 	}
 
-	bbgw_guard_disarm(my_backup);
+	bbgw_guard_disarm(my_backup, DISARM_TIMEOUT);
 	if (OidIsValid(MyDatabaseId))
 	{
-		wait_for_guarded_commits();
 		if (!exiting)
 		{
 			bbgw_asof_leave();
@@ -240,6 +219,18 @@ check_on_others(void)
 					(errcode(ERRCODE_ADMIN_SHUTDOWN),
 					 errmsg("a table worker of the backup was terminated"),
 					 errhint("More details may be available in the server log.")));
+}
+
+/*
+ * Sleeps for a while, but not when there is something to do.
+ */
+static void
+nap(long ms)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	check_on_others();
 }
 
 static BbgwRequest *
@@ -347,159 +338,6 @@ wait_for_pg_dump(void)
 }
 
 /*
- * Sleeps for a while, but not when there is something to do.
- */
-static void
-nap(long ms)
-{
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
-					 PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	check_on_others();
-}
-
-/*
- * Waits until the transactions have ended that were committing when the guard was
- * armed and may not have seen it.
- */
-static void
-wait_for_unguarded_commits(int timeout)
-{
-	BbgwCommits *commits = bbgw_guard_commits();
-	TimestampTz start = GetCurrentTimestamp();
-	int			pid;
-
-	while (!bbgw_guard_drained(commits, &pid))
-	{
-		if (timeout > 0 && TimestampDifferenceExceeds(start, GetCurrentTimestamp(), timeout))
-			ereport(ERROR,
-					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-					 errmsg("timed out waiting for the process with PID %d to commit", pid),
-					 errdetail("Its transaction unlinks files. The snapshot of the backup can be taken only when such commits have ended."),
-					 errhint("It may be waiting for a synchronous standby. See also backup_bgw.commit_timeout.")));
-		nap(COMMIT_NAP);
-	}
-	pfree(commits);
-}
-
-/*
- * The names of prepared transactions that may unlink files of this database, or
- * NULL if there are none.  Who unlinks a file has its relation locked.
- */
-static char *
-prepared_transactions(void)
-{
-	char	   *names;
-	int			ret;
-
-	if (max_prepared_xacts == 0)
-		return NULL;
-
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
-	ret = SPI_execute("SELECT string_agg(pg_catalog.quote_literal(p.gid), ', ' ORDER BY p.prepared, p.gid)"
-					  " FROM pg_catalog.pg_prepared_xacts p"
-					  " WHERE p.database = pg_catalog.current_database() AND EXISTS"
-					  "  (SELECT FROM pg_catalog.pg_locks l"
-					  "   JOIN pg_catalog.pg_database d ON d.oid = l.database"
-					  "   WHERE l.virtualtransaction = '-1/' || p.transaction::text"
-					  "   AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'"
-					  "   AND d.datname = p.database)",
-					  true, 0);
-	if (ret != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_prepared_xacts: %s", SPI_result_code_string(ret));
-	names = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	if (names)
-		names = MemoryContextStrdup(leader_context, names);
-	SPI_finish();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(leader_context);
-	return names;
-}
-
-/*
- * Arms the guard, and makes sure that it sees everything: commits in flight have
- * to end, and transactions that were prepared before, which unlink their files
- * when they are committed without another look at them.
- */
-static void
-arm_guard(const BbgwRequestSettings *settings)
-{
-	char	   *names;
-
-	bbgw_guard_arm(my_backup, (uint64) settings->max_preserved_size * 1024);
-	wait_for_unguarded_commits(settings->commit_timeout);
-
-	while ((names = prepared_transactions()) != NULL)
-	{
-		if (settings->prepared_transactions == BBGW_PREPARED_ERROR)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("a prepared transaction may unlink files that the backup needs"),
-					 errdetail("Of these transactions, prepared before the backup, each holds an ACCESS EXCLUSIVE lock on some relation: %s.",
-							   names),
-					 errhint("Commit them or roll them back, or set backup_bgw.prepared_transactions to \"wait\".")));
-		pfree(names);
-		nap(PREPARED_NAP);
-	}
-}
-
-static void
-take_snapshot(void)
-{
-	dsm_segment *seg;
-
-	StartTransactionCommand();
-	MemoryContextSwitchTo(leader_context);
-	seg = bbgw_snapshot_take();
-	dsm_pin_mapping(seg);
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	my_backup->snapshot = dsm_segment_handle(seg);
-	LWLockRelease(bbgw_shared->lock);
-
-	SPI_connect();
-	seg = bbgw_needed_create();
-	SPI_finish();
-	dsm_pin_mapping(seg);
-	needed = dsm_segment_address(seg);
-	bbgw_guard_publish(my_backup, seg);
-}
-
-/*
- * pg_dump has read everything else.  From here on nothing is needed but what is
- * in the plan, and the catalogs.
- */
-static void
-release_unplanned(const BbgwPlan *plan)
-{
-	bool	   *planned = palloc_extended(Max(needed->nfiles, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-
-	for (uint32 i = 0; i < plan->ntables; i++)
-	{
-		const BbgwTable *table = &plan->tables[i];
-
-		planned[table->heap.needed] = true;
-		if (OidIsValid(table->toast.oid))
-		{
-			planned[table->toast.needed] = true;
-			planned[table->toast_index.needed] = true;
-		}
-	}
-	for (uint32 i = 0; i < needed->nfiles; i++)
-	{
-		BbgwNeededFile *file = &needed->files[i];
-		bool		is_catalog = file->owner < FirstNormalObjectId &&
-			file->owner != LargeObjectRelationId;
-
-		if (!planned[i] && !is_catalog)
-			bbgw_guard_done(my_backup, file);
-	}
-	pfree(planned);
-}
-
-/*
  * Makes the plan from what pg_dump has left.
  */
 static BbgwPlan *
@@ -517,7 +355,7 @@ make_plan(const BbgwRequest *request)
 	dsm_pin_mapping(seg);
 	plan = dsm_segment_address(seg);
 	dumped = bbgw_archive_take_over(archive, plan);
-	release_unplanned(plan);
+	bbgw_plan_release_others(plan, my_backup, needed);
 
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	my_backup->plan = dsm_segment_handle(seg);
@@ -563,8 +401,8 @@ run_backup(void)
 	/* what earlier backups may have left, of transactions since committed */
 	bbgw_sweep();
 
-	arm_guard(&request->settings);
-	take_snapshot();
+	needed = bbgw_guarded_snapshot_take(my_backup, &request->settings, nap);
+	MemoryContextSwitchTo(leader_context);
 
 	bbgw_bgworker_search_path(true);
 	SPI_connect();
@@ -608,7 +446,7 @@ bbgw_leader_main(Datum arg)
 	 */
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	wanted = my_backup->state == BBGW_STARTING &&
-		my_backup->id == bbgw_bgworker_backup_id();
+			 my_backup->id == bbgw_bgworker_backup_id();
 	if (wanted)
 		my_backup->leader_pid = MyProcPid;
 	LWLockRelease(bbgw_shared->lock);

@@ -16,7 +16,9 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_largeobject.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -25,6 +27,7 @@
 #include "utils/hsearch.h"
 
 #include "asof.h"
+#include "guard.h"
 #include "plan.h"
 
 static const char *const plan_query =
@@ -267,4 +270,36 @@ bbgw_plan_create(const BbgwToc *toc, int slice_size, BbgwNeededSet *needed)
 
 	bbgw_release_locks();
 	return seg;
+}
+
+/*
+ * pg_dump has read everything else.  From now on the backup needs nothing but
+ * what is in the plan, and the catalogs.
+ */
+void
+bbgw_plan_release_others(const BbgwPlan *plan, BbgwBackup *backup, BbgwNeededSet *needed)
+{
+	bool	   *planned = palloc_extended(Max(needed->nfiles, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	for (uint32 i = 0; i < plan->ntables; i++)
+	{
+		const BbgwTable *table = &plan->tables[i];
+
+		planned[table->heap.needed] = true;
+		if (OidIsValid(table->toast.oid))
+		{
+			planned[table->toast.needed] = true;
+			planned[table->toast_index.needed] = true;
+		}
+	}
+	for (uint32 i = 0; i < needed->nfiles; i++)
+	{
+		BbgwNeededFile *file = &needed->files[i];
+		bool		is_catalog = file->owner < FirstNormalObjectId &&
+						  file->owner != LargeObjectRelationId;
+
+		if (!planned[i] && !is_catalog)
+			bbgw_guard_done(backup, file);
+	}
+	pfree(planned);
 }

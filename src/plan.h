@@ -70,5 +70,7 @@ typedef struct BbgwPlan
 
 extern dsm_segment *bbgw_plan_create(const BbgwToc *toc, int slice_size,
 									 BbgwNeededSet *needed);
+extern void bbgw_plan_release_others(const BbgwPlan *plan, BbgwBackup *backup,
+									 BbgwNeededSet *needed);
 
 #endif							/* BBGW_PLAN_H */

@@ -47,10 +47,10 @@
 #include "registry.h"
 #include "shmem.h"
 
-#define FIRST_NUMBER	9700
-#define NUMBERS			256
-#define REGISTRY_FORK	VISIBILITYMAP_FORKNUM
-#define REGISTRY_MAGIC	0x62677701	/* last byte: version of the format */
+#define FIRST_NUMBER   9700
+#define NUMBERS		   256
+#define REGISTRY_FORK  VISIBILITYMAP_FORKNUM
+#define REGISTRY_MAGIC 0x62677701	/* last byte: version of the format */
 
 typedef struct RegistryPage
 {

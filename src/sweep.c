@@ -52,6 +52,7 @@
 
 #include "bgworker.h"
 #include "guard.h"
+#include "guard_parties.h"
 #include "registry.h"
 #include "sweep.h"
 
@@ -164,7 +165,7 @@ sweep_registry(RelFileNumber registry)
 	MemoryContextSwitchTo(context);
 	records = bbgw_registry_read(registry, &n);
 	MemoryContextSwitchTo(TopTransactionContext);
-	parties = bbgw_guard_parties();
+	parties = bbgw_parties_find();
 	dropped = hash_create("backup_bgw dropped files", 256, &ctl, HASH_ELEM | HASH_BLOBS);
 	pg_class = table_open(RelationRelationId, AccessShareLock);
 	for (int i = 0; i < n; i++)
@@ -175,7 +176,7 @@ sweep_registry(RelFileNumber registry)
 
 		CHECK_FOR_INTERRUPTS();
 		if (in_progress(record->xid) ||
-			bbgw_guard_needed_by(parties, key.tablespace, key.number, NULL, NULL) != 0)
+			bbgw_parties_need(parties, key.tablespace, key.number, NULL, NULL) != 0)
 			continue;
 
 		if (!is_referenced(pg_class, key.tablespace, key.number))
@@ -190,7 +191,7 @@ sweep_registry(RelFileNumber registry)
 		records[ndone++] = records[i];
 	}
 	table_close(pg_class, AccessShareLock);
-	bbgw_guard_parties_free(parties);
+	bbgw_parties_free(parties);
 	if (hash_get_num_entries(dropped) > 0)
 		ereport(LOG,
 				(errmsg("unlinking %ld files that were preserved for a backup (" UINT64_FORMAT " kB)",

@@ -26,7 +26,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
-#include "guard.h"
+#include "guard_parties.h"
 #include "history.h"
 #include "registry.h"
 
@@ -288,14 +288,14 @@ backup_bgw_preserved_files(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 
 	records = bbgw_registry_read(registry, &n);
-	parties = bbgw_guard_parties();
+	parties = bbgw_parties_find();
 	for (int i = 0; i < n; i++)
 	{
 		BbgwPreserved *record = &records[i].record;
 		const char *name = NULL;
 		char		kind = '\0';
-		int64		id = bbgw_guard_needed_by(parties, record->tablespace, record->number,
-											  &name, &kind);
+		int64		id = bbgw_parties_need(parties, record->tablespace, record->number,
+										   &name, &kind);
 		Datum		values[8];
 		bool		nulls[8] = {0};
 
@@ -318,6 +318,6 @@ backup_bgw_preserved_files(PG_FUNCTION_ARGS)
 		values[7] = TimestampTzGetDatum(record->since);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
-	bbgw_guard_parties_free(parties);
+	bbgw_parties_free(parties);
 	return (Datum) 0;
 }

@@ -1,0 +1,153 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard_parties.c
+ *	  The backups that may need files of a database, as others see them.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "guard_parties.h"
+
+/*
+ * Attaches a set.  Returns false if it is gone, with its backup.
+ */
+static bool
+attach_set(BbgwParty *party)
+{
+	dsm_segment *seg = dsm_find_mapping(party->handle);
+
+	if (seg == NULL)
+	{
+		seg = dsm_attach(party->handle);
+		if (seg == NULL)
+			return false;
+		party->segment = seg;
+	}
+	party->set = dsm_segment_address(seg);
+	return true;
+}
+
+/*
+ * The backups whose guard is armed in the current database, palloc'd, with their
+ * sets attached.  May raise an error.
+ */
+BbgwParties *
+bbgw_parties_find(void)
+{
+	BbgwParties *parties = palloc0(offsetof(BbgwParties, party) +
+								   bbgw_max_backups * sizeof(BbgwParty));
+
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	for (int i = 0; i < bbgw_max_backups; i++)
+	{
+		BbgwBackup *backup = &bbgw_shared->backups[i];
+		BbgwParty  *party = &parties->party[parties->n];
+
+		if (backup->guard_database != MyDatabaseId || backup->guard_failed)
+			continue;
+		party->backup = backup;
+		party->id = backup->id;
+		party->handle = backup->needed;
+		party->registry = backup->guard_registry;
+		party->max_bytes = backup->max_preserved_bytes;
+		parties->n++;
+	}
+	LWLockRelease(bbgw_shared->lock);
+
+	for (int i = 0; i < parties->n; i++)
+	{
+		BbgwParty  *party = &parties->party[i];
+
+		if (party->handle != DSM_HANDLE_INVALID && !attach_set(party))
+			party->backup = NULL;
+	}
+	return parties;
+}
+
+/*
+ * Gives back what bbgw_parties_find() has attached.
+ */
+void
+bbgw_parties_free(BbgwParties *parties)
+{
+	for (int i = 0; i < parties->n; i++)
+		if (parties->party[i].segment)
+			dsm_detach(parties->party[i].segment);
+	pfree(parties);
+}
+
+/*
+ * Does a backup need the file?  Says in *file which one it is in its set; as
+ * long as the set is not published there is none, and all are needed.
+ */
+bool
+bbgw_party_needs(const BbgwParty *party, Oid tablespace, RelFileNumber number,
+				 BbgwNeededFile **file)
+{
+	*file = NULL;
+	if (party->backup == NULL)
+		return false;
+	if (party->handle == DSM_HANDLE_INVALID)
+		return true;
+	*file = bbgw_needed_find(party->set, tablespace, number);
+	return *file && (pg_atomic_read_u32(&(*file)->flags) & BBGW_FILE_DONE) == 0;
+}
+
+/*
+ * Notes that a file is preserved for a backup, and counts it, once.  Returns false
+ * if the backup is through with the file after all.
+ */
+bool
+bbgw_party_mark(const BbgwParty *party, BbgwNeededFile *file, uint64 bytes)
+{
+	uint32		before;
+
+	file->bytes = bytes;
+	pg_write_barrier();
+	before = pg_atomic_fetch_or_u32(&file->flags, BBGW_FILE_PRESERVED);
+	if (before & BBGW_FILE_DONE)
+		return false;
+	if ((before & BBGW_FILE_PRESERVED) == 0)
+	{
+		pg_atomic_fetch_add_u64(&party->backup->preserved_bytes, bytes);
+		if (pg_atomic_fetch_add_u64(&party->backup->files_preserved, 1) == 0)
+			ereport(LOG_SERVER_ONLY,
+					(errmsg("backup " INT64_FORMAT ": file of %s is preserved, the first one",
+							party->id, BBGW_FILE_NAME(party->set, file)),
+					 errdetail("Its size is " UINT64_FORMAT " bytes. It will be unlinked when the backup has read it.",
+							   bytes)));
+	}
+	return true;
+}
+
+/*
+ * The id of one of the backups that need a file, or 0 if there is none.  In *name
+ * and *kind, if "name" is given, what relation the file belongs to, unless it is
+ * in nobody's set.
+ */
+int64
+bbgw_parties_need(const BbgwParties *parties, Oid tablespace, RelFileNumber number,
+				  const char **name, char *kind)
+{
+	int64		id = 0;
+
+	for (int i = 0; i < parties->n; i++)
+	{
+		const BbgwParty *party = &parties->party[i];
+		BbgwNeededFile *file;
+
+		if (bbgw_party_needs(party, tablespace, number, &file))
+			id = party->id;
+		if (file && name)
+		{
+			*name = BBGW_FILE_NAME(party->set, file);
+			*kind = file->kind;
+		}
+	}
+	return id;
+}

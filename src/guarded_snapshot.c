@@ -1,0 +1,148 @@
+/*-------------------------------------------------------------------------
+ *
+ * guarded_snapshot.c
+ *	  Takes S, with all files that belong to it guarded.
+ *
+ * First the guard is armed, and preserves everything.  Transactions that were
+ * about to commit just then may not have seen it and have to end before S is
+ * taken: S must not need what they unlink.  Nor must it need what transactions
+ * unlink that were prepared before; they could be committed at any time later, and
+ * nothing looks at them again then.  When S is there, so is the set of files to be
+ * guarded.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/twophase.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "asof.h"
+#include "guard.h"
+#include "guarded_snapshot.h"
+
+/* how often to look for commits, and for prepared transactions, to end, in ms */
+#define COMMIT_NAP	 5
+#define PREPARED_NAP 200
+
+/*
+ * Waits until the transactions have ended that were committing when the guard was
+ * armed and may not have seen it.
+ */
+static void
+wait_for_commits(int timeout, void (*nap)(long ms))
+{
+	BbgwCommits *commits = bbgw_guard_commits();
+	TimestampTz start = GetCurrentTimestamp();
+	int			pid;
+
+	while (!bbgw_guard_drained(commits, &pid))
+	{
+		if (timeout > 0 && TimestampDifferenceExceeds(start, GetCurrentTimestamp(), timeout))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("timed out waiting for the process with PID %d to commit", pid),
+					 errdetail("Its transaction unlinks files. The snapshot of the backup can be taken only when such commits have ended."),
+					 errhint("It may be waiting for a synchronous standby. See also backup_bgw.commit_timeout.")));
+		nap(COMMIT_NAP);
+	}
+	pfree(commits);
+}
+
+/*
+ * The names of prepared transactions that may unlink files of this database, or
+ * NULL if there are none.  Who unlinks a file has its relation locked.
+ */
+static char *
+prepared_transactions(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *names;
+	int			ret;
+
+	if (max_prepared_xacts == 0)
+		return NULL;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	ret = SPI_execute("SELECT string_agg(pg_catalog.quote_literal(p.gid), ', ' ORDER BY p.prepared, p.gid)"
+					  " FROM pg_catalog.pg_prepared_xacts p"
+					  " WHERE p.database = pg_catalog.current_database() AND EXISTS"
+					  "  (SELECT FROM pg_catalog.pg_locks l"
+					  "   JOIN pg_catalog.pg_database d ON d.oid = l.database"
+					  "   WHERE l.virtualtransaction = '-1/' || p.transaction::text"
+					  "   AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'"
+					  "   AND d.datname = p.database)",
+					  true, 0);
+	if (ret != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_prepared_xacts: %s", SPI_result_code_string(ret));
+	names = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (names)
+		names = MemoryContextStrdup(context, names);
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return names;
+}
+
+static void
+wait_for_prepared_transactions(int what, void (*nap)(long ms))
+{
+	char	   *names;
+
+	while ((names = prepared_transactions()) != NULL)
+	{
+		if (what == BBGW_PREPARED_ERROR)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("a prepared transaction may unlink files that the backup needs"),
+					 errdetail("Of these transactions, prepared before the backup, each holds an ACCESS EXCLUSIVE lock on some relation: %s.",
+							   names),
+					 errhint("Commit them or roll them back, or set backup_bgw.prepared_transactions to \"wait\".")));
+		pfree(names);
+		nap(PREPARED_NAP);
+	}
+}
+
+/*
+ * Arms the guard and takes S.  Returns the set of files that are guarded, which
+ * stays mapped.
+ *
+ * The caller is a background worker without transaction; it has one afterwards,
+ * which holds S, as of S and with S as active snapshot.  "nap" is called to sleep
+ * while others are waited for; it may raise an error to end that.
+ */
+BbgwNeededSet *
+bbgw_guarded_snapshot_take(BbgwBackup *backup, const BbgwRequestSettings *settings,
+						   void (*nap)(long ms))
+{
+	MemoryContext context = CurrentMemoryContext;
+	dsm_segment *seg;
+
+	bbgw_guard_arm(backup, (uint64) settings->max_preserved_size * 1024);
+	wait_for_commits(settings->commit_timeout, nap);
+	wait_for_prepared_transactions(settings->prepared_transactions, nap);
+
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	seg = bbgw_snapshot_take();
+	dsm_pin_mapping(seg);
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	backup->snapshot = dsm_segment_handle(seg);
+	LWLockRelease(bbgw_shared->lock);
+
+	SPI_connect();
+	seg = bbgw_needed_create();
+	SPI_finish();
+	dsm_pin_mapping(seg);
+	bbgw_guard_publish(backup, seg);
+	return dsm_segment_address(seg);
+}

@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * guarded_snapshot.h
+ *	  Takes S, with all files that belong to it guarded.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_GUARDED_SNAPSHOT_H
+#define BBGW_GUARDED_SNAPSHOT_H
+
+#include "guard_set.h"
+#include "request.h"
+
+extern BbgwNeededSet *bbgw_guarded_snapshot_take(BbgwBackup *backup,
+												 const BbgwRequestSettings *settings,
+												 void (*nap)(long ms));
+
+#endif							/* BBGW_GUARDED_SNAPSHOT_H */
