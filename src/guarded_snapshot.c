@@ -75,9 +75,11 @@ prepared_transactions(void)
 	ret = SPI_execute("SELECT string_agg(pg_catalog.quote_literal(p.gid), ', ' ORDER BY p.prepared, p.gid)"
 					  " FROM pg_catalog.pg_prepared_xacts p"
 					  " WHERE p.database = pg_catalog.current_database() AND EXISTS"
-					  "  (SELECT FROM pg_catalog.pg_locks l"
+					  "  (SELECT FROM pg_catalog.pg_locks x"
+					  "   JOIN pg_catalog.pg_locks l USING (virtualtransaction)"
 					  "   JOIN pg_catalog.pg_database d ON d.oid = l.database"
-					  "   WHERE l.virtualtransaction = '-1/' || p.transaction::text"
+					  "   WHERE x.locktype = 'transactionid' AND x.transactionid = p.transaction"
+					  "   AND x.pid IS NULL AND l.pid IS NULL"
 					  "   AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'"
 					  "   AND d.datname = p.database)",
 					  true, 0);
