@@ -21,6 +21,7 @@
 
 #include "backup_bgw.h"
 
+#include "nodes/pg_list.h"
 #include "storage/dsm.h"
 #include "utils/snapshot.h"
 
@@ -33,6 +34,9 @@ extern void bbgw_asof_leave(void);
 extern bool bbgw_asof_active(void);
 extern void bbgw_asof_settings(void);
 extern void bbgw_release_locks(void);
+
+/* asof_files.c */
+extern void bbgw_asof_check_files(List *range_table, int64 backup_id);
 
 /* asof_session.c */
 extern void bbgw_asof_session_init(void);

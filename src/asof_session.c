@@ -18,7 +18,10 @@
  *	 index, trigger or rule was dropped after S.  To pg_dump they are but a hint
  *	 of where it need not look;
  *
- * - only statements that read are allowed.
+ * - only statements that read are allowed;
+ *
+ * - a query is an error if files that it has read may not have been whole, unless
+ *	 the session is pg_dump's (asof_files.c).
  *
  * Sessions that are not as of some S pay a test of a static variable.
  *
@@ -59,6 +62,9 @@ static object_access_hook_type prev_object_access_hook = NULL;
 
 /* statements under way; kept only while as of some S */
 static int	nesting = 0;
+
+/* whose S it is; 0: this is pg_dump's session */
+static int64 session_backup_id = 0;
 
 /*
  * If this is SET TRANSACTION SNAPSHOT 'backup_bgw:...', returns what follows
@@ -154,6 +160,7 @@ enter_backup_snapshot(const char *id_text, bool toplevel)
 				 errmsg("pg_dump must connect as a superuser to make a backup")));
 
 	nesting = 0;
+	session_backup_id = dump_wanted ? 0 : id;
 	bbgw_asof_settings();
 	bbgw_asof_enter(snapshot, leader_pid);
 	XactReadOnly = true;
@@ -346,6 +353,10 @@ asof_ExecutorRun(BBGW_EXECUTOR_RUN_PARAMS)
 static void
 asof_ExecutorEnd(QueryDesc *queryDesc)
 {
+	if (bbgw_asof_active() && session_backup_id != 0 &&
+		(queryDesc->estate->es_top_eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		bbgw_asof_check_files(queryDesc->estate->es_range_table, session_backup_id);
+
 	if (prev_ExecutorEnd_hook)
 		prev_ExecutorEnd_hook(queryDesc);
 	else

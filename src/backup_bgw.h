@@ -43,6 +43,7 @@
  *	 sink.h			where data goes: sink_lz4.c, sink_file.c
  *	 throttle.c		max_rate
  *	 asof_session.c	SET TRANSACTION SNAPSHOT 'backup_bgw:<id>'
+ *	 asof_files.c	... and whether what its queries read was still there
  *	 asof.c			reading catalogs and data as of S
  *	 storage.c		is this the file that S means?
  *	 sweep.c		unlinks preserved files that nobody needs any more

@@ -201,8 +201,12 @@ session_query($session, 'COMMIT; RESET ROLE');
 	$other->quit;
 }
 
-# A session as of S goes on when the backup ends.
+# Rows of before, as long as the backup needs them
+$node->safe_psql('asof', 'TRUNCATE s.untouched; CREATE TABLE s.all_later (a int)');
 session_query($session, "$enter; SELECT s.f(1)");
+is(session_query($session, 'SELECT count(*) FROM s.untouched'), '10', 'as of S: truncated table');
+
+# A session as of S goes on when the backup ends.
 release_pg_dump($node);
 is(wait_backup($node, $id), 'completed', 'the backup is completed')
   or diag(history($node, $id, 'error'));
@@ -210,6 +214,35 @@ same_text(archive_text($node, history($node, $id, 'destination')), $before, 'and
 like(session_error($session, 'SELECT s.f(1)'), qr/^(ERROR.*)?$/s, 'the session is still there');
 session_query($session, 'ROLLBACK');
 is(session_query($session, 'SELECT s.g()'), 'new', 'and is normal then');
+
+# A table that the backup is through with: an error, not an empty table.  The
+# server may miss the files of an index first.
+my $gone = qr/55000: rows of relation "\w+" as of the snapshot|XX001: could not read block/;
+$node->safe_psql('asof', 'INSERT INTO s.untouched VALUES (1), (2); ALTER TABLE s.renamed ALTER new_name SET STORAGE external');
+$node->safe_psql('asof', q{INSERT INTO s.renamed (id, new_name) VALUES (9, repeat('x', 10000))});
+$id = start_backup($node, 'asof', destination => 'late', max_rate => '1kB', jobs => 1);
+$node->poll_query_until('asof', "SELECT tables_done >= 2 FROM backup_progress WHERE backup_id = $id")
+  or die 'no table is done';
+(my $done = $enter) =~ s/backup_bgw:\d+/backup_bgw:$id/;
+foreach my $case ([ 's.untouched', 'TRUNCATE s.untouched' ], [ 's.renamed', 'VACUUM FULL s.renamed' ])
+{
+	my ($table, $ddl) = @$case;
+	session_query($session, $done);
+	my $rows = session_query($session, "SELECT count(*) FROM $table");
+	$node->safe_psql('asof', $ddl);
+	my $kept = $node->safe_psql('asof', "SELECT count(*) > 0 FROM backup_preserved_files WHERE relation = '$table'") eq 't';
+	my $error = session_error($session, "SELECT count(*) FROM $table");
+	$kept
+	  ? is($error, '', "$table, which the backup has not read")
+	  : like($error, $gone, "$table, which the backup has read: an error, not nothing");
+	session_query($session, 'ROLLBACK');
+}
+session_query($session, $done);
+$node->safe_psql('asof', "SELECT cancel_backup($id)");
+is(wait_backup($node, $id), 'cancelled', 'cancelled');
+$node->safe_psql('asof', 'TRUNCATE s.renamed');
+like(session_error($session, 'SELECT count(*) FROM s.renamed'), $gone, 'after the end of the backup: an error, not nothing');
+session_query($session, 'ROLLBACK');
 $session->quit;
 
 # pg_dump itself, after all that it has to find was dropped
