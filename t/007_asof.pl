@@ -220,7 +220,7 @@ is(session_query($session, 'SELECT s.g()'), 'new', 'and is normal then');
 my $gone = qr/55000: rows of relation "\w+" as of the snapshot|XX001: could not read block/;
 $node->safe_psql('asof', 'INSERT INTO s.untouched VALUES (1), (2); ALTER TABLE s.renamed ALTER new_name SET STORAGE external');
 $node->safe_psql('asof', q{INSERT INTO s.renamed (id, new_name) VALUES (9, repeat('x', 10000))});
-$id = start_backup($node, 'asof', destination => 'late', max_rate => '1kB', jobs => 1);
+$id = start_backup($node, 'asof', destination => 'late', max_rate => '4kB', jobs => 1);
 $node->poll_query_until('asof', "SELECT tables_done >= 2 FROM backup_progress WHERE backup_id = $id")
   or die 'no table is done';
 (my $done = $enter) =~ s/backup_bgw:\d+/backup_bgw:$id/;
