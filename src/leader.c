@@ -41,6 +41,7 @@
 #include "guard.h"
 #include "guarded_snapshot.h"
 #include "history.h"
+#include "lockpass.h"
 #include "paths.h"
 #include "pgdump.h"
 #include "registry.h"
@@ -48,6 +49,9 @@
 
 /* how often a wait looks around, in ms, when nothing wakes it */
 #define POLL_INTERVAL 500
+
+/* how often pg_dump's session is looked at */
+#define DUMP_INTERVAL 20
 
 /* how long commits are waited for at the end; a later sweep has to do then */
 #define DISARM_TIMEOUT 5000
@@ -327,8 +331,11 @@ report_start(void)
 static void
 wait_for_pg_dump(void)
 {
-	while (!bbgw_pgdump_poll(POLL_INTERVAL))
+	while (!bbgw_pgdump_poll(DUMP_INTERVAL))
+	{
 		check_on_others();
+		(void) bbgw_lockpass(my_backup->dump_pid);
+	}
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	my_backup->dump_pid = 0;
 	LWLockRelease(bbgw_shared->lock);

@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ *
+ * lockpass.c
+ *	  Lets pg_dump's session pass locks that it need not wait for.
+ *
+ * Some functions that pg_dump calls, pg_get_viewdef() for one, lock relations of
+ * users while the statement has others locked, and catalogs.  To wait there for
+ * a transaction that has such a relation locked exclusively would make everybody
+ * wait who wants what the statement holds, for as long as that transaction runs;
+ * and if it wants some of that itself, there is a deadlock, which may cost either
+ * its life.
+ *
+ * As of S there is nothing to wait for: definitions are those of S, files are
+ * guarded.  As a session cannot help waiting, the leader looks from time to time
+ * whether it does, and then grants it the ACCESS SHARE lock beside the exclusive
+ * one.  To the lock manager that is a lock like any other, given back at the end
+ * of the statement.
+ *
+ * Locks on catalogs are waited for.  Their files may be the present ones even as
+ * of S, and it takes just one statement of somebody's.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+
+#include "lockpass.h"
+
+/*
+ * VACUUM cuts off the end of a table in place, so its lock is to be respected; it
+ * gives way by itself.
+ */
+static bool
+held_by_vacuum(const LOCKTAG *tag)
+{
+	VirtualTransactionId *holder = GetLockConflicts(tag, AccessShareLock, NULL);
+
+	for (; VirtualTransactionIdIsValid(*holder); holder++)
+	{
+		PGPROC	   *proc = bbgw_vxid_proc(*holder);
+
+		if (proc != NULL && (proc->statusFlags & PROC_IN_VACUUM) != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Grants the process the lock that it waits for, if it is of that kind.  Returns
+ * whether it was.
+ */
+bool
+bbgw_lockpass(int pid)
+{
+	PGPROC	   *proc = BackendPidGetProc(pid);
+	LOCK	   *lock;
+	LOCKTAG		tag;
+	LWLock	   *partition;
+	bool		granted = false;
+
+	/* memory of locks never goes away, so a look without locking does no harm */
+	lock = proc ? *(LOCK *volatile *) &proc->waitLock : NULL;
+	if (lock == NULL)
+		return false;
+	tag = lock->tag;
+	if (tag.locktag_type != LOCKTAG_RELATION ||
+		tag.locktag_field1 != MyDatabaseId ||
+		tag.locktag_field2 < FirstNormalObjectId ||
+		held_by_vacuum(&tag))
+		return false;
+
+	partition = LockHashPartitionLock(LockTagHashCode(&tag));
+	LWLockAcquire(partition, LW_EXCLUSIVE);
+	if (proc->pid == pid && proc->waitLock == lock &&
+		memcmp(&lock->tag, &tag, sizeof(LOCKTAG)) == 0 &&
+		proc->waitLockMode == AccessShareLock)
+	{
+		GrantLock(lock, proc->waitProcLock, AccessShareLock);
+		(void) ProcWakeup(proc, PROC_WAIT_STATUS_OK);
+		granted = true;
+	}
+	LWLockRelease(partition);
+	return granted;
+}
