@@ -30,6 +30,7 @@
  *	 leader.c		a backup from begin to end
  *	 guarded_snapshot.c		takes S so that no file of it can get lost
  *	 pgdump.c		pg_dump as a child process
+ *	 lockpass.c		locks that its session need not wait for
  *	 worker.c		a table worker: which table is next
  *	 scan.c			reads a table, standing in nobody's way
  *	 tablelock.c	the lock on it, given up when others want it

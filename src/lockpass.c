@@ -53,8 +53,9 @@ held_by_vacuum(const LOCKTAG *tag)
 }
 
 /*
- * Grants the process the lock that it waits for, if it is of that kind.  Returns
- * whether it was.
+ * Grants the process, pg_dump's, the lock that it waits for, if it is of that
+ * kind.  Returns whether it was.  That the process is marked as all are that are
+ * as of S makes sure that it is not another one by now.
  */
 bool
 bbgw_lockpass(int pid)
@@ -80,7 +81,8 @@ bbgw_lockpass(int pid)
 	LWLockAcquire(partition, LW_EXCLUSIVE);
 	if (proc->pid == pid && proc->waitLock == lock &&
 		memcmp(&lock->tag, &tag, sizeof(LOCKTAG)) == 0 &&
-		proc->waitLockMode == AccessShareLock)
+		proc->waitLockMode == AccessShareLock &&
+		(proc->statusFlags & PROC_IN_SAFE_IC) != 0)
 	{
 		GrantLock(lock, proc->waitProcLock, AccessShareLock);
 		(void) ProcWakeup(proc, PROC_WAIT_STATUS_OK);
