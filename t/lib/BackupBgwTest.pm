@@ -28,6 +28,7 @@ our @EXPORT = qw(
   new_node major create_db backup_dir ls_backups quote_sql start_sql start_backup wait_backup
   backup_ok backup_fails start_fails history progress
   hold_pg_dump wait_held release_pg_dump break_pg_dump poll_perl
+  orphans no_orphans
   plain_copy restore restore_ok dump_text archive_text same_text same_dump
   toc_list data_files data_files_equal verify_command
   new_session session_query session_error
@@ -510,6 +511,55 @@ sub session_error
 	my $err = $session->{stderr};
 	$session->{stderr} = '';
 	return $err;
+}
+
+# Files in a database's directories that belong to no relation of it, and
+# relations whose file is not there.  Nothing may be writing.  Empty files of
+# what was dropped go at the next checkpoint, on a standby at the next
+# restartpoint, for which there must be a checkpoint of the primary.
+sub orphans
+{
+	my ($node, $db) = @_;
+	my $data = $node->data_dir;
+	my (%expected, %found);
+
+	$node->safe_psql('postgres', 'CHECKPOINT');
+	my $oid = $node->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = '$db'");
+	foreach (split /\n/, $node->safe_psql($db, q{
+		SELECT pg_relation_filepath(oid), oid::regclass FROM pg_class
+		 WHERE pg_relation_filepath(oid) !~ '^global/' AND relpersistence <> 't'}))
+	{
+		my ($path, $relation) = split /\|/;
+		$expected{$path} = $relation;
+	}
+	foreach my $dir ("base/$oid", map { s{^\Q$data\E/}{}r } glob("$data/pg_tblspc/*/PG_*/$oid"))
+	{
+		foreach my $file (slurp_dir("$data/$dir"))
+		{
+			next if $file =~ /^(\.\.?|PG_VERSION|pg_internal\.init.*|pg_filenode\.map|t\d+_\d+.*)$/;
+			push @{ $found{ "$dir/" . ($file =~ s/^(\d+)(_[a-z]+)?(\.\d+)?$/$1/r) } }, $file;
+		}
+	}
+	return (
+		(map { "$db: $_ belongs to no relation" } grep { !$expected{$_} } sort keys %found),
+		(map { "$db: $_ of $expected{$_} is missing" } grep { !grep { /^\d+$/ } @{ $found{$_} || [] } } sort keys %expected));
+}
+
+# There must be no such file in any database, not for long.
+sub no_orphans
+{
+	my ($node, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my @dbs = split /\n/, $node->safe_psql('postgres', q{SELECT datname FROM pg_database WHERE datallowconn ORDER BY oid});
+	my @orphans;
+	for (1 .. 100)
+	{
+		@orphans = map { orphans($node, $_) } @dbs;
+		last unless @orphans;
+		usleep(100_000);
+	}
+	is(join("\n", @orphans), '', $name);
+	return;
 }
 
 1;
