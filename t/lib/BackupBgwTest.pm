@@ -516,7 +516,8 @@ sub session_error
 # Files in a database's directories that belong to no relation of it, and
 # relations whose file is not there.  Nothing may be writing.  Empty files of
 # what was dropped go at the next checkpoint, on a standby at the next
-# restartpoint, for which there must be a checkpoint of the primary.
+# restartpoint, for which there must be a checkpoint of the primary.  There,
+# unlogged relations have their init fork only.
 sub orphans
 {
 	my ($node, $db) = @_;
@@ -524,7 +525,9 @@ sub orphans
 	my (%expected, %found);
 
 	$node->safe_psql('postgres', 'CHECKPOINT');
-	my $oid = $node->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = '$db'");
+	my ($oid, $recovery) = split /\|/,
+	  $node->safe_psql('postgres', "SELECT oid, pg_is_in_recovery() FROM pg_database WHERE datname = '$db'");
+	my $exists = $recovery eq 't' ? qr/^\d+(_init)?$/ : qr/^\d+$/;
 	foreach (split /\n/, $node->safe_psql($db, q{
 		SELECT pg_relation_filepath(oid), oid::regclass FROM pg_class
 		 WHERE pg_relation_filepath(oid) !~ '^global/' AND relpersistence <> 't'}))
@@ -542,7 +545,7 @@ sub orphans
 	}
 	return (
 		(map { "$db: $_ belongs to no relation" } grep { !$expected{$_} } sort keys %found),
-		(map { "$db: $_ of $expected{$_} is missing" } grep { !grep { /^\d+$/ } @{ $found{$_} || [] } } sort keys %expected));
+		(map { "$db: $_ of $expected{$_} is missing" } grep { !grep { /$exists/ } @{ $found{$_} || [] } } sort keys %expected));
 }
 
 # There must be no such file in any database, not for long.
