@@ -6,7 +6,8 @@
  *
  * Output functions depend on settings.  For the rows to be those of pg_dump, the
  * settings must be those that pg_dump makes.  Others may have been made for the
- * database or for all sessions that would end a long transaction.
+ * database or for all sessions that would end a long transaction.  What we commit,
+ * the unlinking of files, no standby need have confirmed.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -98,6 +99,7 @@ bbgw_bgworker_connect(Oid dboid)
 	set("idle_in_transaction_session_timeout", "0");
 	set("default_transaction_isolation", "repeatable read");
 	set("default_transaction_deferrable", "off");
+	set("synchronous_commit", "local");
 	bbgw_bgworker_search_path(false);
 	bbgw_asof_settings();
 }

@@ -163,8 +163,12 @@ preserve_file(BbgwParties *parties, const RelFileLocator *locator, uint64 *bytes
 		if (*bytes == 0)
 			*bytes = file_size(locator);
 
-		/* before the set is published nobody knows whether it counts */
+		/*
+		 * Before the set is published nobody knows whether it counts.  It has
+		 * been counted if an earlier transaction preserved it, but aborted.
+		 */
 		if (file && party->max_bytes > 0 &&
+			(pg_atomic_read_u32(&file->flags) & BBGW_FILE_PRESERVED) == 0 &&
 			pg_atomic_read_u64(&party->backup->preserved_bytes) + *bytes > party->max_bytes)
 		{
 			fail_for_limit(party);

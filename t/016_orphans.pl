@@ -337,11 +337,11 @@ hold_pg_dump($node);
 $id = start_limited('db1', '8kB');
 my ($ret, $out, $err) = $node->psql('db1', 'TRUNCATE w.truncated; SELECT count(*) FROM w.truncated');
 is("$ret $out $err", '0 0 ', 'limit: TRUNCATE works as always');
-backup_fails($node, $id, qr/^files preserved for the backup take more than backup_bgw\.max_preserved_size \(8 kB\)/, 'limit');
+backup_fails($node, $id, qr/^files preserved for the backup would take more than backup_bgw\.max_preserved_size \(8 kB\)/, 'limit');
 release_pg_dump($node);
 gone($files{truncated}, 'limit: the files are gone');
 no_orphans($node, 'limit: nothing is left');
-like(slurp_file($node->logfile), qr/ERROR:  files preserved for the backup take more than/, 'limit: it is in the log');
+like(slurp_file($node->logfile), qr/ERROR:  files preserved for the backup would take more than/, 'limit: it is in the log');
 
 # What was read counts no more.
 $node->safe_psql('db1', q{
