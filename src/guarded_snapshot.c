@@ -72,19 +72,23 @@ prepared_transactions(void)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
+
+	/*
+	 * The functions, as loading the rules of views means to hold one index of
+	 * pg_rewrite and wait for another, and so invites deadlocks with REINDEX.
+	 */
 	ret = SPI_execute("SELECT string_agg(pg_catalog.quote_literal(p.gid), ', ' ORDER BY p.prepared, p.gid)"
-					  " FROM pg_catalog.pg_prepared_xacts p"
-					  " WHERE p.database = pg_catalog.current_database() AND EXISTS"
-					  "  (SELECT FROM pg_catalog.pg_locks x"
-					  "   JOIN pg_catalog.pg_locks l USING (virtualtransaction)"
-					  "   JOIN pg_catalog.pg_database d ON d.oid = l.database"
+					  " FROM pg_catalog.pg_prepared_xact() p"
+					  " WHERE EXISTS (SELECT FROM pg_catalog.pg_lock_status() x"
+					  "   JOIN pg_catalog.pg_lock_status() l USING (virtualtransaction)"
 					  "   WHERE x.locktype = 'transactionid' AND x.transactionid = p.transaction"
 					  "   AND x.pid IS NULL AND l.pid IS NULL"
 					  "   AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'"
-					  "   AND d.datname = p.database)",
+					  "   AND l.database = p.dbid AND p.dbid ="
+					  "    (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))",
 					  true, 0);
 	if (ret != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_prepared_xacts: %s", SPI_result_code_string(ret));
+		elog(ERROR, "could not read prepared transactions: %s", SPI_result_code_string(ret));
 	names = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (names)
 		names = MemoryContextStrdup(context, names);
