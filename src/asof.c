@@ -27,6 +27,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -46,6 +47,9 @@ static Snapshot asof_snapshot = NULL;
 static bool stay_asof = false;
 
 static bool callback_registered = false;
+
+/* what wal_level was, while it is something else; see asof_restore() */
+static int	save_wal_level = -1;
 
 /*
  * CREATE INDEX CONCURRENTLY waits for every snapshot older than its own, but
@@ -67,6 +71,9 @@ asof_teardown(void)
 {
 	asof_snapshot = NULL;
 	TeardownHistoricSnapshot(false);
+	if (save_wal_level >= 0)
+		wal_level = save_wal_level;
+	save_wal_level = -1;
 	if (!stay_asof)
 		InvalidateSystemCaches();
 }
@@ -158,11 +165,17 @@ bbgw_snapshot_take(void)
  * Brings the present transaction as of the snapshot S in segment "handle",
  * which process "holder_pid" holds.  Ends with the transaction.
  *
+ * With wal_level = logical, while a historic snapshot is set up, the relation cache
+ * takes the present file of a catalog, and of a table with user_catalog_table =
+ * true, and does not know a dropped one.  For a catalog that is as good as the file
+ * of S, but not for a table.  If there are such tables ("own_files") this process
+ * goes by another wal_level.  It writes nothing but what pruning pages takes.
+ *
  * Needs a transaction that has no snapshot yet.  Raises an error if the holder
  * is gone.  Leaves the caches to the caller.
  */
 static Snapshot
-asof_restore(dsm_handle handle, int holder_pid)
+asof_restore(dsm_handle handle, int holder_pid, bool own_files)
 {
 	dsm_segment *seg;
 	bool		attached = false;
@@ -196,6 +209,11 @@ asof_restore(dsm_handle handle, int holder_pid)
 
 	snapshot = RegisterSnapshotOnOwner(snapshot, TopTransactionResourceOwner);
 	asof_setup(snapshot);
+	if (own_files && XLogLogicalInfoActive())
+	{
+		save_wal_level = wal_level;
+		wal_level = WAL_LEVEL_REPLICA;
+	}
 	return snapshot;
 }
 
@@ -204,9 +222,9 @@ asof_restore(dsm_handle handle, int holder_pid)
  * At its end the session is back in the present.
  */
 Snapshot
-bbgw_asof_enter(dsm_handle handle, int holder_pid)
+bbgw_asof_enter(dsm_handle handle, int holder_pid, bool own_files)
 {
-	Snapshot	snapshot = asof_restore(handle, holder_pid);
+	Snapshot	snapshot = asof_restore(handle, holder_pid, own_files);
 
 	InvalidateSystemCaches();
 	return snapshot;
@@ -217,10 +235,10 @@ bbgw_asof_enter(dsm_handle handle, int holder_pid)
  * worker that does nothing else; see asof_restore().
  */
 void
-bbgw_asof_begin(dsm_handle handle, int holder_pid)
+bbgw_asof_begin(dsm_handle handle, int holder_pid, bool own_files)
 {
 	StartTransactionCommand();
-	PushActiveSnapshot(asof_restore(handle, holder_pid));
+	PushActiveSnapshot(asof_restore(handle, holder_pid, own_files));
 	if (!stay_asof)
 	{
 		InvalidateSystemCaches();

@@ -119,6 +119,28 @@ wait_for_prepared_transactions(int what, void (*nap)(long ms))
 }
 
 /*
+ * Are there tables with user_catalog_table = true?
+ */
+static bool
+has_catalog_tables(void)
+{
+	int			ret;
+	bool		any;
+
+	ret = SPI_execute("SELECT FROM pg_catalog.pg_class c,"
+					  " pg_catalog.pg_options_to_table(c.reloptions) AS o"
+					  " WHERE c.relkind = 'r' AND o.option_name = 'user_catalog_table'"
+					  " AND o.option_value::pg_catalog.bool",
+					  true, 1);
+	if (ret != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_class: %s", SPI_result_code_string(ret));
+	any = SPI_processed > 0;
+	SPI_freetuptable(SPI_tuptable);
+	bbgw_release_locks();
+	return any;
+}
+
+/*
  * Arms the guard and takes S.  Returns the set of files that are guarded, which
  * stays mapped.
  *
@@ -131,7 +153,9 @@ bbgw_guarded_snapshot_take(BbgwBackup *backup, const BbgwRequestSettings *settin
 						   void (*nap)(long ms))
 {
 	MemoryContext context = CurrentMemoryContext;
-	dsm_segment *seg;
+	dsm_segment *snapshot;
+	dsm_segment *needed;
+	bool		catalog_tables;
 
 	bbgw_guard_arm(backup, (uint64) settings->max_preserved_size * 1024);
 	wait_for_commits(settings->commit_timeout, nap);
@@ -139,16 +163,18 @@ bbgw_guarded_snapshot_take(BbgwBackup *backup, const BbgwRequestSettings *settin
 
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
-	seg = bbgw_snapshot_take();
-	dsm_pin_mapping(seg);
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	backup->snapshot = dsm_segment_handle(seg);
-	LWLockRelease(bbgw_shared->lock);
-
+	snapshot = bbgw_snapshot_take();
+	dsm_pin_mapping(snapshot);
 	SPI_connect();
-	seg = bbgw_needed_create();
+	needed = bbgw_needed_create();
+	catalog_tables = has_catalog_tables();
 	SPI_finish();
-	dsm_pin_mapping(seg);
-	bbgw_guard_publish(backup, seg);
-	return dsm_segment_address(seg);
+	dsm_pin_mapping(needed);
+	bbgw_guard_publish(backup, needed);
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	backup->snapshot = dsm_segment_handle(snapshot);
+	backup->catalog_tables = catalog_tables;
+	LWLockRelease(bbgw_shared->lock);
+	return dsm_segment_address(needed);
 }

@@ -37,9 +37,7 @@ static const char *const plan_query =
 	" x.oid, x.reltablespace, x.relfilenode,"
 	" EXISTS (SELECT FROM pg_catalog.pg_extension e,"
 	"  unnest(e.extconfig, e.extcondition) AS f(relid, condition)"
-	"  WHERE f.relid = c.oid AND f.condition <> ''),"
-	" EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o"
-	"  WHERE o.option_name = 'user_catalog_table' AND o.option_value::bool)"
+	"  WHERE f.relid = c.oid AND f.condition <> '')"
 	" FROM unnest($1) AS u(oid)"
 	" JOIN pg_catalog.pg_class c ON c.oid = u.oid AND c.relkind = 'r'"
 	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
@@ -137,7 +135,6 @@ fill_table(BbgwTable *table, HeapTuple tuple, BbgwNeededSet *needed)
 	namestrcpy(&table->nspname, SPI_getvalue(tuple, desc, 2));
 	namestrcpy(&table->relname, SPI_getvalue(tuple, desc, 3));
 	table->is_heap = get_oid(tuple, 4) == HEAP_TABLE_AM_OID;
-	table->is_catalog_table = get_bool(tuple, 14);
 	fill_storage(&table->heap, tuple, 5, get_oid(tuple, 1), needed);
 	if (OidIsValid(get_oid(tuple, 7)))
 	{

@@ -31,7 +31,6 @@ typedef struct BbgwTable
 	BlockNumber nblocks;		/* of the heap */
 	uint64		bytes;			/* heap and TOAST */
 	bool		is_heap;		/* others can be read in one piece only */
-	bool		is_catalog_table;	/* user_catalog_table = true */
 	int			dump_id;		/* of its TABLE DATA entry */
 	uint32		nunits;
 	pg_atomic_uint32 nunits_done;	/* by workers */

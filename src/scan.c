@@ -28,13 +28,11 @@
 
 #include "access/heapam.h"
 #include "access/tableam.h"
-#include "access/xlog.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "storage/latch.h"
-#include "utils/inval.h"
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
@@ -139,35 +137,16 @@ advance_to(BlockNumber block)
 
 /*
  * Opens a relation of the table, locked or not.  NULL if the table has none such.
- *
- * With wal_level = logical the relation cache takes the present file, not that of
- * S, for a table with user_catalog_table = true, and does not know a dropped one.
- * So it is told otherwise for the moment.
  */
 static Relation
-open_storage(const BbgwStorage *storage, bool is_catalog_table)
+open_storage(const BbgwStorage *storage)
 {
 	Relation	rel;
-	int			save_wal_level = wal_level;
 
 	if (!OidIsValid(storage->oid))
 		return NULL;
 
-	if (is_catalog_table && XLogLogicalInfoActive())
-	{
-		RelationCacheInvalidateEntry(storage->oid);
-		wal_level = WAL_LEVEL_REPLICA;
-	}
-	PG_TRY();
-	{
-		rel = RelationIdGetRelation(storage->oid);
-	}
-	PG_FINALLY();
-	{
-		wal_level = save_wal_level;
-	}
-	PG_END_TRY();
-
+	rel = RelationIdGetRelation(storage->oid);
 	if (!RelationIsValid(rel) || !bbgw_storage_is_open(storage, rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -190,7 +169,7 @@ close_storage(Relation rel)
  * page comes, all of those before are written.
  */
 static void
-scan_range(Relation rel, TupleTableSlot *slot, BlockNumber end, BbgwRowText *rowtext)
+scan_range(TupleTableSlot *slot, BlockNumber end, BbgwRowText *rowtext)
 {
 	BlockNumber done = scan.next;	/* blocks before this one, that is */
 
@@ -202,9 +181,6 @@ scan_range(Relation rel, TupleTableSlot *slot, BlockNumber end, BbgwRowText *row
 
 		if (here >= done)
 		{
-			/* the relation cache may have changed its mind about the file */
-			if (!bbgw_storage_is_open(&scan.table->heap, rel))
-				break;
 			advance_to(here);
 			if (scan.stop)
 				return;
@@ -214,13 +190,7 @@ scan_range(Relation rel, TupleTableSlot *slot, BlockNumber end, BbgwRowText *row
 		if (++scan.unit->rows % ROWS_PER_LOOK == 0)
 			look_around();
 	}
-	if (scan.stop || !bbgw_storage_is_open(&scan.table->heap, rel))
-	{
-		scan.stop = true;
-		advance_to(done);
-	}
-	else
-		advance_to(end);
+	advance_to(scan.stop ? done : end);
 }
 
 static void
@@ -237,7 +207,7 @@ scan_heap(Relation rel, TupleTableSlot *slot, BbgwRowText *rowtext)
 		if (scan.next >= nblocks)
 			advance_to(scan.end);
 		else
-			scan_range(rel, slot,
+			scan_range(slot,
 					   bbgw_tablelock_held() ? Min(scan.end, nblocks) : scan.next + 1,
 					   rowtext);
 	}
@@ -271,7 +241,7 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 	TupleTableSlot *slot;
 	BbgwRowText *rowtext;
 
-	bbgw_asof_begin(snapshot, scan.backup->leader_pid);
+	bbgw_asof_begin(snapshot, scan.backup->leader_pid, scan.backup->catalog_tables);
 	scan.stop = false;
 	if (!bbgw_tablelock_try(table) &&
 		((!begun && !insist) || !table->is_heap || bbgw_tablelock_vacuumed(table)))
@@ -282,9 +252,9 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 
 	if (!begun)
 		bbgw_sink_begin(sink, bbgw_archive_data_path(scan.backup, table, scan.unit->slice));
-	rel = open_storage(&table->heap, table->is_catalog_table);
-	toast.rel = open_storage(&table->toast, false);
-	toast.index = open_storage(&table->toast_index, false);
+	rel = open_storage(&table->heap);
+	toast.rel = open_storage(&table->toast);
+	toast.index = open_storage(&table->toast_index);
 
 	rowtext = bbgw_rowtext_begin(RelationGetDescr(rel), &toast, sink);
 	slot = table_slot_create(rel, NULL);

@@ -39,9 +39,7 @@ bbgw_storage_blocks(const BbgwStorage *storage, BlockNumber *nblocks)
 }
 
 /*
- * Has an open relation the file that it should have?  With wal_level = logical
- * the relation cache takes the present file, not S's, for a table with
- * user_catalog_table = true.
+ * Has an open relation the file that it should have?
  */
 bool
 bbgw_storage_is_open(const BbgwStorage *storage, Relation rel)
