@@ -266,11 +266,18 @@ sub backups_in_storm
 		my (@ids, %cancel);
 		foreach (1 .. pick(1, 1, 2))
 		{
-			my $id = start_backup($node, 'storm',
-				destination => 'torture-' . ++$number,
-				jobs => pick(1, 2, 3),
-				compression => pick('lz4', 'lz4', 'none'),
-				max_rate => pick(undef, '4MB', '10MB'));
+			my ($ret, $id, $err) = $node->psql('storm',
+				'SELECT ' . start_sql(
+					destination => 'torture-' . ++$number,
+					jobs => pick(1, 2, 3),
+					compression => pick('lz4', 'lz4', 'none'),
+					max_rate => pick(undef, '4MB', '10MB')));
+			if ($ret != 0)
+			{
+				diag("start_backup: $err");
+				$count{failed}++;
+				next;
+			}
 			push @ids, $id;
 			$cancel{$id} = 1 if rand() < 0.2;
 		}
