@@ -95,6 +95,18 @@ bbgw_archive_create(BbgwBackup *backup)
 }
 
 /*
+ * Removes what pg_dump has written, so that another one can write.
+ */
+void
+bbgw_archive_clear(BbgwArchive *archive)
+{
+	if (!rmtree(archive->directory, false))
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not empty directory \"%s\"", archive->directory)));
+}
+
+/*
  * Where pg_dump is to write.
  */
 const char *

@@ -15,6 +15,7 @@
 typedef struct BbgwArchive BbgwArchive;
 
 extern BbgwArchive *bbgw_archive_create(BbgwBackup *backup);
+extern void bbgw_archive_clear(BbgwArchive *archive);
 extern const char *bbgw_archive_directory(const BbgwArchive *archive);
 extern BbgwToc *bbgw_archive_read_toc(BbgwArchive *archive);
 extern uint64 bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan);

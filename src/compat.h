@@ -65,9 +65,10 @@ bbgw_relation_locator(Relation rel)
 #define bbgw_vxid_proc(vxid) ProcNumberGetProc((vxid).procNumber)
 #endif
 
-/* 16 renamed the function, as it did relfilenodes */
+/* 16 renamed the functions, as it did relfilenodes */
 #if PG_VERSION_NUM < 160000
 #define RelationMapFilenumberToOid RelationMapFilenodeToOid
+#define RelationMapOidToFilenumber RelationMapOidToFilenode
 #endif
 
 /* 16 left the buffer that is being read or written to resource owners */

@@ -53,6 +53,9 @@
 /* how often pg_dump's session is looked at */
 #define DUMP_INTERVAL 20
 
+/* deadlocks are rare; one that comes back each time has a reason */
+#define DUMP_TRIES 5
+
 /* how long commits are waited for at the end; a later sweep has to do then */
 #define DISARM_TIMEOUT 5000
 
@@ -276,6 +279,35 @@ start_workers(void)
 	}
 }
 
+static void
+launch_pg_dump(const BbgwRequest *request)
+{
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	my_backup->dump_wanted = true;
+	my_backup->dump_pid = 0;
+	LWLockRelease(bbgw_shared->lock);
+
+	bbgw_pgdump_start(my_backup, request, bbgw_archive_directory(archive));
+}
+
+/*
+ * pg_dump has ended.  If a deadlock made it fail, with REINDEX of a catalog for
+ * instance, another one may have more luck, as of the same S.
+ */
+static bool
+try_pg_dump_again(const BbgwRequest *request)
+{
+	static int	tries = 0;
+
+	if (!bbgw_pgdump_deadlocked() || ++tries == DUMP_TRIES)
+		return false;
+
+	check_on_others();
+	bbgw_archive_clear(archive);
+	launch_pg_dump(request);
+	return true;
+}
+
 /*
  * Starts pg_dump, and waits until it is as of S.
  */
@@ -284,14 +316,10 @@ start_pg_dump(const BbgwRequest *request)
 {
 	bool		connected = false;
 
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	my_backup->dump_wanted = true;
-	LWLockRelease(bbgw_shared->lock);
-
-	bbgw_pgdump_start(my_backup, request, bbgw_archive_directory(archive));
+	launch_pg_dump(request);
 	while (!connected)
 	{
-		if (bbgw_pgdump_poll(POLL_INTERVAL))
+		if (bbgw_pgdump_poll(POLL_INTERVAL) && !try_pg_dump_again(request))
 		{
 			bbgw_pgdump_result(false);
 			elog(ERROR, "pg_dump has ended without using the snapshot of the backup");
@@ -329,13 +357,17 @@ report_start(void)
  * Waits for the end of pg_dump, and raises an error if it has failed.
  */
 static void
-wait_for_pg_dump(void)
+wait_for_pg_dump(const BbgwRequest *request)
 {
-	while (!bbgw_pgdump_poll(DUMP_INTERVAL))
+	do
 	{
-		check_on_others();
-		(void) bbgw_lockpass(my_backup->dump_pid);
-	}
+		while (!bbgw_pgdump_poll(DUMP_INTERVAL))
+		{
+			check_on_others();
+			(void) bbgw_lockpass(my_backup->dump_pid);
+		}
+	} while (try_pg_dump_again(request));
+
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	my_backup->dump_pid = 0;
 	LWLockRelease(bbgw_shared->lock);
@@ -422,7 +454,7 @@ run_backup(void)
 	start_pg_dump(request);
 	report_start();
 
-	wait_for_pg_dump();
+	wait_for_pg_dump(request);
 	plan = make_plan(request);
 	bbgw_archive_convert(archive);
 	wait_for_workers(plan);

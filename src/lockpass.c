@@ -16,8 +16,10 @@
  * one.  To the lock manager that is a lock like any other, given back at the end
  * of the statement.
  *
- * Locks on catalogs are waited for.  Their files may be the present ones even as
- * of S, and it takes just one statement of somebody's.
+ * The same goes for catalogs.  pg_dump loads the rules of a view by one index of
+ * pg_rewrite while it waits for another that REINDEX has locked, and REINDEX waits
+ * for the first.  But catalogs that are mapped, and with wal_level = logical all
+ * of them, are read from their present files even as of S, so these are waited for.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -26,10 +28,13 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "access/xlog.h"
+#include "catalog/catalog.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "utils/relmapper.h"
 
 #include "lockpass.h"
 
@@ -53,6 +58,18 @@ held_by_vacuum(const LOCKTAG *tag)
 }
 
 /*
+ * Is what a process as of S reads of a relation the file of S?
+ */
+static bool
+read_as_of_s(Oid relid)
+{
+	if (relid >= FirstNormalObjectId)
+		return true;
+	return !XLogLogicalInfoActive() && !IsSharedRelation(relid) &&
+		RelationMapOidToFilenumber(relid, false) == InvalidRelFileNumber;
+}
+
+/*
  * Grants the process, pg_dump's, the lock that it waits for, if it is of that
  * kind.  Returns whether it was.  That the process is marked as all are that are
  * as of S makes sure that it is not another one by now.
@@ -73,7 +90,7 @@ bbgw_lockpass(int pid)
 	tag = lock->tag;
 	if (tag.locktag_type != LOCKTAG_RELATION ||
 		tag.locktag_field1 != MyDatabaseId ||
-		tag.locktag_field2 < FirstNormalObjectId ||
+		!read_as_of_s(tag.locktag_field2) ||
 		held_by_vacuum(&tag))
 		return false;
 

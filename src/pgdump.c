@@ -216,6 +216,8 @@ bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
 
 	Assert(child_pid == 0);
 
+	stderr_len = 0;
+	stderr_text[0] = '\0';
 	connection_tried = default_conninfo(backup);
 	initStringInfo(&conninfo);
 	appendStringInfoString(&conninfo, connection_tried);
@@ -346,6 +348,19 @@ bbgw_pgdump_result(bool connected)
 	if (stderr_len > 0)
 		ereport(LOG,
 				(errmsg("pg_dump: %s", stderr_text)));
+}
+
+/*
+ * Has pg_dump, which has ended, failed because its session was chosen to break a
+ * deadlock?  It tells no error codes; its session speaks our language, unless
+ * somebody has set lc_messages for the role.
+ */
+bool
+bbgw_pgdump_deadlocked(void)
+{
+	Assert(child_pid == 0);
+
+	return child_status != 0 && strstr(stderr_text, _("deadlock detected")) != NULL;
 }
 
 /*
