@@ -81,17 +81,19 @@ sub kept
 	return;
 }
 
+sub left
+{
+	my ($node, $files) = @_;
+	$node->safe_psql('postgres', 'CHECKPOINT');
+	return join(' ', grep { -e $node->data_dir . "/$_" } sort keys %$files);
+}
+
 sub gone
 {
 	my ($node, $files, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my @left;
-	poll_perl(sub {
-			$node->safe_psql('postgres', 'CHECKPOINT');
-			@left = grep { -e $node->data_dir . "/$_" } sort keys %$files;
-			return !@left;
-		}, "@left to be unlinked");
-	pass($name);
+	eval { poll_perl(sub { left($node, $files) eq '' }, $name) };
+	is(left($node, $files), '', $name);
 	return;
 }
 
