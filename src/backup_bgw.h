@@ -29,6 +29,7 @@
  *	 request.c		checks and normalizes what the caller asked for
  *	 leader.c		a backup from begin to end
  *	 guarded_snapshot.c		takes S so that no file of it can get lost
+ *	 schema.c		the schema phase: pg_dump as of S
  *	 pgdump.c		pg_dump as a child process
  *	 lockpass.c		locks that its session need not wait for
  *	 worker.c		a table worker: which table is next

@@ -41,20 +41,14 @@
 #include "guard.h"
 #include "guarded_snapshot.h"
 #include "history.h"
-#include "lockpass.h"
 #include "paths.h"
 #include "pgdump.h"
 #include "registry.h"
+#include "schema.h"
 #include "sweep.h"
 
 /* how often a wait looks around, in ms, when nothing wakes it */
 #define POLL_INTERVAL 500
-
-/* how often pg_dump's session is looked at */
-#define DUMP_INTERVAL 20
-
-/* deadlocks are rare; one that comes back each time has a reason */
-#define DUMP_TRIES 5
 
 /* how long commits are waited for at the end; a later sweep has to do then */
 #define DISARM_TIMEOUT 5000
@@ -279,59 +273,6 @@ start_workers(void)
 	}
 }
 
-static void
-launch_pg_dump(const BbgwRequest *request)
-{
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	my_backup->dump_wanted = true;
-	my_backup->dump_pid = 0;
-	LWLockRelease(bbgw_shared->lock);
-
-	bbgw_pgdump_start(my_backup, request, bbgw_archive_directory(archive));
-}
-
-/*
- * pg_dump has ended.  If a deadlock made it fail, with REINDEX of a catalog for
- * instance, another one may have more luck, as of the same S.
- */
-static bool
-try_pg_dump_again(const BbgwRequest *request)
-{
-	static int	tries = 0;
-
-	if (!bbgw_pgdump_deadlocked() || ++tries == DUMP_TRIES)
-		return false;
-
-	check_on_others();
-	bbgw_archive_clear(archive);
-	launch_pg_dump(request);
-	return true;
-}
-
-/*
- * Starts pg_dump, and waits until it is as of S.
- */
-static void
-start_pg_dump(const BbgwRequest *request)
-{
-	bool		connected = false;
-
-	launch_pg_dump(request);
-	while (!connected)
-	{
-		if (bbgw_pgdump_poll(POLL_INTERVAL) && !try_pg_dump_again(request))
-		{
-			bbgw_pgdump_result(false);
-			elog(ERROR, "pg_dump has ended without using the snapshot of the backup");
-		}
-		check_on_others();
-
-		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
-		connected = my_backup->dump_pid != 0;
-		LWLockRelease(bbgw_shared->lock);
-	}
-}
-
 /*
  * From here on the backup runs whether its caller waits or not, unless the
  * caller gave up a moment ago.
@@ -351,29 +292,6 @@ report_start(void)
 	ereport(LOG,
 			(errmsg("backup " INT64_FORMAT " of database \"%s\" to \"%s\" started",
 					my_backup->id, NameStr(my_backup->order.datname), my_backup->order.destination)));
-}
-
-/*
- * Waits for the end of pg_dump, and raises an error if it has failed.
- */
-static void
-wait_for_pg_dump(const BbgwRequest *request)
-{
-	do
-	{
-		while (!bbgw_pgdump_poll(DUMP_INTERVAL))
-		{
-			check_on_others();
-			(void) bbgw_lockpass(my_backup->dump_pid);
-		}
-	} while (try_pg_dump_again(request));
-
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	my_backup->dump_pid = 0;
-	LWLockRelease(bbgw_shared->lock);
-
-	bbgw_pgdump_result(true);
-	check_on_others();
 }
 
 /*
@@ -435,6 +353,7 @@ static void
 run_backup(void)
 {
 	BbgwRequest *request = read_request();
+	BbgwSchemaRun schema = {.backup = my_backup, .request = request, .check = check_on_others};
 	BbgwPlan   *plan;
 
 	/* what earlier backups may have left, of transactions since committed */
@@ -451,10 +370,11 @@ run_backup(void)
 
 	archive = bbgw_archive_create(my_backup);
 	start_workers();
-	start_pg_dump(request);
+	schema.archive = archive;
+	bbgw_schema_start(&schema);
 	report_start();
 
-	wait_for_pg_dump(request);
+	bbgw_schema_wait(&schema);
 	plan = make_plan(request);
 	bbgw_archive_convert(archive);
 	wait_for_workers(plan);

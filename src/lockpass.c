@@ -66,7 +66,7 @@ read_as_of_s(Oid relid)
 	if (relid >= FirstNormalObjectId)
 		return true;
 	return !XLogLogicalInfoActive() && !IsSharedRelation(relid) &&
-		RelationMapOidToFilenumber(relid, false) == InvalidRelFileNumber;
+		   RelationMapOidToFilenumber(relid, false) == InvalidRelFileNumber;
 }
 
 /*

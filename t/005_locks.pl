@@ -89,11 +89,11 @@ is(wait_backup($node, $id), 'cancelled', 'cancelled');
 # In phase schema, with pg_dump's session still there: it waits for a lock that
 # somebody else has, and holds no more than the lock it waits for.
 my $blocker = new_session($node, 'sink');
-session_query($blocker, 'BEGIN; LOCK TABLE pg_conversion IN ACCESS EXCLUSIVE MODE');
+session_query($blocker, 'BEGIN; LOCK TABLE pg_subscription IN ACCESS EXCLUSIVE MODE');
 $id = start_backup($node, 'sink', destination => 'blocked');
 $node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks l JOIN backup_workers w USING (pid)
-	WHERE w.role = 'pg_dump' AND NOT l.granted AND l.relation = 'pg_conversion'::regclass})
-  or die 'pg_dump does not wait for pg_conversion';
+	WHERE w.role = 'pg_dump' AND NOT l.granted AND l.relation = 'pg_subscription'::regclass})
+  or die 'pg_dump does not wait for pg_subscription';
 is( $node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks l JOIN backup_workers w USING (pid)
 		WHERE w.role = 'pg_dump' AND l.granted AND l.relation >= 16384}),
 	'0', "pg_dump's session holds no lock on user tables");

@@ -65,7 +65,7 @@ sub ended
 sub block_pg_dump
 {
 	my $session = new_session($node, 'db');
-	session_query($session, 'BEGIN; LOCK TABLE pg_conversion IN ACCESS EXCLUSIVE MODE');
+	session_query($session, 'BEGIN; LOCK TABLE pg_subscription IN ACCESS EXCLUSIVE MODE');
 	my $id = start_backup($node, 'db', destination => 'slow-' . ++$n);
 	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks l JOIN backup_workers w USING (pid)
 		WHERE w.role = 'pg_dump' AND NOT l.granted})

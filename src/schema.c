@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ *
+ * schema.c
+ *	  The schema phase of a backup: pg_dump as of S.
+ *
+ * pg_dump runs as a child (pgdump.c); the session it connects to puts itself as of
+ * S (asof_session.c).  While it runs its session is looked after: it must not wait
+ * for the locks of others for long (lockpass.c).  Should it be chosen to break a
+ * deadlock all the same, with REINDEX of a catalog for instance, pg_dump is run
+ * again, as of the same S.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lockpass.h"
+#include "pgdump.h"
+#include "schema.h"
+
+/* how often to look whether pg_dump is as of S, and then at its session, in ms */
+#define START_INTERVAL 500
+#define WATCH_INTERVAL 20
+
+/* deadlocks are rare; one that comes back each time has a reason */
+#define MAX_TRIES 5
+
+static void
+launch(BbgwSchemaRun *run)
+{
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	run->backup->dump_wanted = true;
+	run->backup->dump_pid = 0;
+	LWLockRelease(bbgw_shared->lock);
+
+	run->tries++;
+	bbgw_pgdump_start(run->backup, run->request, bbgw_archive_directory(run->archive));
+}
+
+/*
+ * pg_dump has ended.  Runs it again if it was for a deadlock.
+ */
+static bool
+try_again(BbgwSchemaRun *run)
+{
+	if (!bbgw_pgdump_deadlocked() || run->tries == MAX_TRIES)
+		return false;
+
+	run->check();
+	bbgw_archive_clear(run->archive);
+	launch(run);
+	return true;
+}
+
+static int
+session_pid(const BbgwSchemaRun *run)
+{
+	int			pid;
+
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	pid = run->backup->dump_pid;
+	LWLockRelease(bbgw_shared->lock);
+	return pid;
+}
+
+/*
+ * Starts pg_dump, and waits until it is as of S.  Raises an error if it fails
+ * before.
+ */
+void
+bbgw_schema_start(BbgwSchemaRun *run)
+{
+	launch(run);
+	while (session_pid(run) == 0)
+	{
+		if (bbgw_pgdump_poll(START_INTERVAL) && !try_again(run))
+		{
+			bbgw_pgdump_result(false);
+			elog(ERROR, "pg_dump has ended without using the snapshot of the backup");
+		}
+		run->check();
+	}
+}
+
+/*
+ * Waits for the end of pg_dump, and raises an error if it has failed.
+ */
+void
+bbgw_schema_wait(BbgwSchemaRun *run)
+{
+	do
+	{
+		while (!bbgw_pgdump_poll(WATCH_INTERVAL))
+		{
+			int			pid = session_pid(run);
+
+			run->check();
+			if (pid != 0)
+				(void) bbgw_lockpass(pid);
+		}
+	} while (try_again(run));
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	run->backup->dump_pid = 0;
+	LWLockRelease(bbgw_shared->lock);
+
+	bbgw_pgdump_result(true);
+	run->check();
+}

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * schema.h
+ *	  The schema phase of a backup: pg_dump as of S.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BBGW_SCHEMA_H
+#define BBGW_SCHEMA_H
+
+#include "archive.h"
+#include "request.h"
+
+/* What pg_dump works for.  "check" is called again and again while it does, and
+ * raises an error if the backup is to be given up. */
+typedef struct BbgwSchemaRun
+{
+	BbgwBackup *backup;
+	const BbgwRequest *request;
+	BbgwArchive *archive;
+	void (*check)(void);
+	int			tries;			/* so far; 0 at first */
+} BbgwSchemaRun;
+
+extern void bbgw_schema_start(BbgwSchemaRun *run);
+extern void bbgw_schema_wait(BbgwSchemaRun *run);
+
+#endif							/* BBGW_SCHEMA_H */
