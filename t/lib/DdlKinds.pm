@@ -296,11 +296,11 @@ my %moments = (
 	'before definitions are read' => sub {
 		my ($node, $db) = @_;
 		my $blocker = new_session($node, $db);
-		session_query($blocker, 'BEGIN; LOCK TABLE pg_foreign_table IN ACCESS EXCLUSIVE MODE');
+		session_query($blocker, 'BEGIN; LOCK TABLE pg_subscription IN ACCESS EXCLUSIVE MODE');
 		my $id = start_backup($node, $db, destination => $db);
 		$node->poll_query_until('postgres', qq{SELECT count(*) = 1 FROM pg_locks l JOIN backup_workers w USING (pid)
-			WHERE backup_id = $id AND role = 'pg_dump' AND NOT granted AND l.relation = 'pg_foreign_table'::regclass})
-		  or die 'pg_dump does not wait for pg_foreign_table';
+			WHERE backup_id = $id AND role = 'pg_dump' AND NOT granted AND l.relation = 'pg_subscription'::regclass})
+		  or die 'pg_dump does not wait for pg_subscription';
 		return ($id, sub { session_query($blocker, 'COMMIT'); $blocker->quit });
 	},
 

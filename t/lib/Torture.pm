@@ -200,29 +200,6 @@ sub storm_result
 	return (\%done, $retried || 0, join "\n", @errors);
 }
 
-# Files of relations that pg_class does not know, in all databases.
-sub orphans
-{
-	my ($node) = @_;
-	my $data = $node->data_dir;
-	my @orphans;
-
-	# unlinked files of the last moments are there, empty, until a checkpoint
-	$node->safe_psql('postgres', 'CHECKPOINT');
-	foreach my $row (split /\n/, $node->safe_psql('postgres', 'SELECT oid, datname FROM pg_database WHERE datallowconn'))
-	{
-		my ($oid, $db) = split /\|/, $row;
-		my %known = map { $_ => 1 } split /\n/,
-		  $node->safe_psql($db, 'SELECT pg_relation_filepath(oid) FROM pg_class WHERE pg_relation_filepath(oid) IS NOT NULL');
-		foreach my $path (glob("$data/base/$oid/* $data/pg_tblspc/*/*/$oid/*"))
-		{
-			my ($main) = $path =~ m{^\Q$data\E/(.*/(?:t\d+_)?\d+)(?:_[a-z]+)?(?:\.\d+)?$} or next;
-			push @orphans, substr($path, length($data) + 1) . " of $db" unless $known{$main};
-		}
-	}
-	return @orphans;
-}
-
 # Verifies an archive, restores it, and lets wrong() have a look.  Returns what
 # is wrong.
 sub check_archive
@@ -333,7 +310,7 @@ CONF
 	is($count{wrong}, 0, "$name: those completed could be restored, and are as of one moment");
 	is($node->safe_psql('storm', 'SELECT count(*) FROM backup_progress'), '0', "$name: no backup is left running");
 	is(join(' ', slurp_dir(backup_dir($node))) =~ s/(^| )\.\.?(?= |$)//gr, '', "$name: no directory is left behind") unless $count{wrong};
-	is(join("\n", orphans($node)), '', "$name: no file is left behind");
+	no_orphans($node, "$name: no file is left behind");
 	unlike(slurp_file($node->logfile), qr/PANIC|TRAP|was terminated by signal|leaked?\b/, "$name: nothing crashed or leaked");
 	$node->stop;
 

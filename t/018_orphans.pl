@@ -184,7 +184,7 @@ foreach my $case (@ends)
 	if ($case->{block})
 	{
 		$session = new_session($node, 'db1');
-		session_query($session, 'BEGIN; LOCK TABLE pg_ts_config IN ACCESS EXCLUSIVE MODE');
+		session_query($session, 'BEGIN; LOCK TABLE pg_subscription IN ACCESS EXCLUSIVE MODE');
 	}
 	foreach my $db (@dbs)
 	{
