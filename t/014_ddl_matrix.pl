@@ -27,7 +27,6 @@ my $archive = history($node, $id, 'destination');
 restore_ok($node, $archive, 'restored', '-e') if -e $archive;
 same_text(dump_text($node, 'restored'), archive_text($node, $stock), 'the restored database has the dump of S');
 
-ddl_backup($node, 'ddl_template', 'definitions', 'before definitions are read', grep { $_->{waits} } @kinds);
 ddl_backup($node, 'ddl_template', 'plan', 'before the plan', @kinds);
 ddl_backup($node, 'ddl_template', 'unread', 'before the table is read', @kinds);
 ddl_backup($node, 'ddl_template', 'done', 'after the table was read', @kinds);

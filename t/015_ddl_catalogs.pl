@@ -51,21 +51,20 @@ foreach my $level ('replica', 'logical')
 		$node->restart;
 	}
 	note("wal_level $level");
-	foreach my $moment ('before pg_dump', 'before the plan', 'before the table is read')
+	foreach my $moment ('before pg_dump', 'before the table is read')
 	{
 		my $db = "sink_${level}_" . ($moment =~ s/ /_/gr);
 		my @changes = rewrites($db);
 		# first with all that is there, then without
-		push @changes, $drop_all, map { { %$_, name => "$_->{name}, after DROP of everything" } } @changes if $moment eq 'before pg_dump';
+		push @changes, $drop_all, map { { %$_, name => "$_->{name}, after DROP of everything" } } @changes
+		  if $moment eq 'before pg_dump' && $level eq 'replica';
 		ddl_backup($node, 'sink', $db, $moment, @changes);
 	}
 
-	# A catalog gets another file while pg_dump waits to read it.  It waits only if
-	# it will read the present file.  In 18 start_backup() itself reads pg_constraint.
-	next if $level ne 'logical';
-	foreach my $catalog (qw(pg_attrdef pg_constraint pg_trigger pg_description pg_default_acl pg_event_trigger))
+	# A catalog gets another file when pg_dump is about to read it.  With wal_level
+	# = logical it waits until it can.
+	foreach my $catalog (qw(pg_attrdef pg_trigger pg_default_acl))
 	{
-		next if $catalog eq 'pg_constraint' && major($node) >= 18;
 		my $db = "${catalog}_$level";
 		ddl_copy_db($node, $db, 'sink');
 		my $stock = stock_dump($node, $db);
@@ -73,15 +72,18 @@ foreach my $level ('replica', 'logical')
 		my $session = new_session($node, $db);
 		session_query($session, "BEGIN; LOCK TABLE $catalog IN ACCESS EXCLUSIVE MODE");
 		my $id = start_backup($node, $db, destination => $db);
-		$node->poll_query_until('postgres', qq{SELECT count(*) > 0 FROM pg_locks l JOIN backup_workers w USING (pid)
-			WHERE backup_id = $id AND NOT l.granted AND l.relation = '$catalog'::regclass})
-		  or die "nobody waits for $catalog";
+		if ($level eq 'logical')
+		{
+			$node->poll_query_until('postgres', qq{SELECT count(*) > 0 FROM pg_locks l JOIN backup_workers w USING (pid)
+				WHERE backup_id = $id AND NOT l.granted AND l.relation = '$catalog'::regclass})
+			  or die "nobody waits for $catalog";
+		}
 		session_query($session, "CLUSTER $catalog USING $index; COMMIT");
 		$session->quit;
-		is(wait_backup($node, $id), 'completed', "$catalog rewritten while pg_dump waits for it, wal_level $level: the backup is completed")
+		is(wait_backup($node, $id), 'completed', "$catalog rewritten under pg_dump's eyes, wal_level $level: the backup is completed")
 		  or diag(history($node, $id, 'error'));
 		my $archive = history($node, $id, 'destination');
-		same_text(archive_text($node, $archive), archive_text($node, $stock), "$catalog rewritten while pg_dump waits for it, wal_level $level: the backup is as of S")
+		same_text(archive_text($node, $archive), archive_text($node, $stock), "$catalog rewritten under pg_dump's eyes, wal_level $level: the backup is as of S")
 		  if -e $archive;
 	}
 }
@@ -95,6 +97,7 @@ my @kinds = map {
 @kinds = ddl_create_db($node, 'ddl_template', @kinds);
 cmp_ok($node->safe_psql('ddl_template', q{SELECT count(*) FROM pg_class WHERE 'user_catalog_table=true' = ANY (reloptions)}), '>', 40, 'tables like catalogs');
 ddl_backup($node, 'ddl_template', 'before_pg_dump', 'before pg_dump', grep { !$_->{waits} } @kinds);
+ddl_backup($node, 'ddl_template', 'definitions', 'before definitions are read', grep { $_->{waits} } @kinds);
 ddl_backup($node, 'ddl_template', 'plan', 'before the plan', @kinds);
 ddl_backup($node, 'ddl_template', 'unread', 'before the table is read', @kinds);
 

@@ -203,7 +203,7 @@ foreach my $end ('ROLLBACK', 'COMMIT')
 	$caller->quit;
 	is(wait_backup($node, $id), 'completed', "and then makes the backup");
 	my $text = archive_text($node, history($node, $id, 'destination'));
-	like($text, qr/CREATE TABLE public.before_$end /, 'as of after that');
+	like($text, qr/CREATE TABLE public.before_$end /i, 'as of after that');
 	like($text, $end eq 'COMMIT' ? qr/^COPY public.t \(a\) FROM stdin;\n2\n\\\.$/m : qr/^COPY public.t \(a\) FROM stdin;\n1\n\\\.$/m, 'with its rows');
 	$node->safe_psql('prepared', $prepare) if $end eq 'ROLLBACK';
 }

@@ -291,16 +291,17 @@ my %moments = (
 		return ($id, sub { release_pg_dump($node); $caller->quit });
 	},
 
-	# The same, but start_backup() has returned.  Does not do for kinds that look
-	# at foreign tables.
+	# The same, but start_backup() has returned.  Only with wal_level = logical does
+	# pg_dump wait for catalogs, and only for kinds that do not look at foreign
+	# tables.
 	'before definitions are read' => sub {
 		my ($node, $db) = @_;
 		my $blocker = new_session($node, $db);
-		session_query($blocker, 'BEGIN; LOCK TABLE pg_subscription IN ACCESS EXCLUSIVE MODE');
+		session_query($blocker, 'BEGIN; LOCK TABLE pg_foreign_table IN ACCESS EXCLUSIVE MODE');
 		my $id = start_backup($node, $db, destination => $db);
 		$node->poll_query_until('postgres', qq{SELECT count(*) = 1 FROM pg_locks l JOIN backup_workers w USING (pid)
-			WHERE backup_id = $id AND role = 'pg_dump' AND NOT granted AND l.relation = 'pg_subscription'::regclass})
-		  or die 'pg_dump does not wait for pg_subscription';
+			WHERE backup_id = $id AND role = 'pg_dump' AND NOT granted AND l.relation = 'pg_foreign_table'::regclass})
+		  or die 'pg_dump does not wait for pg_foreign_table';
 		return ($id, sub { session_query($blocker, 'COMMIT'); $blocker->quit });
 	},
 
