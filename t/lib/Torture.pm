@@ -285,6 +285,7 @@ sub torture
 		$name,
 		extra => $configuration->{extra},
 		conf => $configuration->{conf} . <<'CONF');
+log_error_verbosity = verbose
 autovacuum_naptime = 1s
 allow_in_place_tablespaces = on
 max_prepared_transactions = 10
