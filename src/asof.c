@@ -66,6 +66,19 @@ mark_in_safe_ic(void)
 	LWLockRelease(ProcArrayLock);
 }
 
+/*
+ * Some wait for all transactions of a database that were there when they began,
+ * pg_repack for one, and DROP INDEX CONCURRENTLY for all that have the table
+ * locked.  Nobody need wait for a process as of S.  Without the lock on its virtual
+ * transaction ID the transaction counts as ended with those who wait, for as long
+ * as it lasts.
+ */
+static void
+hide_virtual_transaction(void)
+{
+	VirtualXactLockTableCleanup();
+}
+
 static void
 asof_teardown(void)
 {
@@ -151,6 +164,7 @@ bbgw_snapshot_take(void)
 									   TopTransactionResourceOwner);
 	InvalidateCatalogSnapshot();
 	mark_in_safe_ic();
+	hide_virtual_transaction();
 
 	asof_setup(snapshot);
 	InvalidateSystemCaches();
@@ -219,12 +233,16 @@ asof_restore(dsm_handle handle, int holder_pid, bool own_files)
 
 /*
  * Brings the present transaction of a session as of S; see asof_restore().
- * At its end the session is back in the present.
+ * At its end the session is back in the present.  "hide" is for one that is as
+ * long as the backup, and whose locks nobody need wait for.
  */
 Snapshot
-bbgw_asof_enter(dsm_handle handle, int holder_pid, bool own_files)
+bbgw_asof_enter(dsm_handle handle, int holder_pid, bool own_files, bool hide)
 {
 	Snapshot	snapshot = asof_restore(handle, holder_pid, own_files);
+
+	if (hide)
+		hide_virtual_transaction();
 
 	InvalidateSystemCaches();
 	return snapshot;
@@ -308,7 +326,7 @@ bbgw_asof_settings(void)
 /*
  * Gives back the locks on relations that the transaction has piled up.  As of S
  * no definition changes whatever others do, so the locks served nobody.  To be
- * called when no statement is under way.  Locks of open cursors stay.
+ * called when no statement is under way.  Open cursors have theirs apart.
  */
 void
 bbgw_release_locks(void)

@@ -42,10 +42,13 @@
 #include "parser/parser.h"
 #include "parser/parsetree.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"
+#include "utils/portal.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "asof.h"
@@ -164,7 +167,7 @@ enter_backup_snapshot(const char *id_text, bool toplevel)
 	nesting = 0;
 	session_backup_id = dump_wanted ? 0 : id;
 	bbgw_asof_settings();
-	bbgw_asof_enter(snapshot, leader_pid, catalog_tables);
+	bbgw_asof_enter(snapshot, leader_pid, catalog_tables, dump_wanted);
 	XactReadOnly = true;
 
 	/* The leader waits for one such session: pg_dump's. */
@@ -263,6 +266,29 @@ call_nested_utility(PlannedStmt *pstmt, const char *queryString,
 	PG_END_TRY();
 }
 
+/*
+ * A cursor has a resource owner of its own for what it locks.
+ */
+static void
+release_cursor_locks(Node *stmt)
+{
+	const char *name = NULL;
+	Portal		portal;
+	ResourceOwner save = CurrentResourceOwner;
+
+	if (IsA(stmt, DeclareCursorStmt))
+		name = castNode(DeclareCursorStmt, stmt)->portalname;
+	else if (IsA(stmt, FetchStmt))
+		name = castNode(FetchStmt, stmt)->portalname;
+	portal = name ? GetPortalByName(name) : NULL;
+	if (!PortalIsValid(portal) || portal->resowner == NULL)
+		return;
+
+	CurrentResourceOwner = portal->resowner;
+	LockReleaseCurrentOwner(NULL, 0);
+	CurrentResourceOwner = save;
+}
+
 static void
 asof_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 					bool readOnlyTree, ProcessUtilityContext context,
@@ -307,7 +333,10 @@ asof_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 
 	/* not if the statement ended the transaction */
 	if (nesting == 0 && bbgw_asof_active() && IsTransactionState())
+	{
 		bbgw_release_locks();
+		release_cursor_locks(stmt);
+	}
 }
 
 static void

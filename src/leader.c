@@ -121,7 +121,7 @@ end_backup(bool exiting)
 		LWLockRelease(bbgw_shared->lock);
 	}
 
-	bbgw_guard_disarm(my_backup, DISARM_TIMEOUT);
+	bbgw_guard_disarm(my_backup, my_backup->snapshot == DSM_HANDLE_INVALID ? 0 : DISARM_TIMEOUT);
 	if (OidIsValid(MyDatabaseId))
 	{
 		if (!exiting)

@@ -206,9 +206,15 @@ bbgw_registry_append(RelFileNumber registry, const BbgwPreserved *records, int n
 		}
 		contents = page_contents(page);
 		room = Min(RECORDS_PER_PAGE - contents->nrecords, (uint32) n);
-		memcpy(&contents->records[contents->nrecords], records,
-			   room * sizeof(BbgwPreserved));
-		contents->nrecords += room;
+		for (uint32 i = 0; i < room; i++)
+		{
+			BbgwPreserved *record = &contents->records[contents->nrecords++];
+
+			/* the database may be moved to another tablespace */
+			*record = records[i];
+			if (record->tablespace == MyDatabaseTableSpace)
+				record->tablespace = InvalidOid;
+		}
 		((PageHeader) page)->pd_lower =
 			(char *) &contents->records[contents->nrecords] - (char *) page;
 		GenericXLogFinish(state);
@@ -258,6 +264,8 @@ bbgw_registry_read(RelFileNumber registry, int *n)
 				if (!contents->records[i].live)
 					continue;
 				records[*n].record = contents->records[i];
+				if (!OidIsValid(contents->records[i].tablespace))
+					records[*n].record.tablespace = MyDatabaseTableSpace;
 				records[*n].block = block;
 				records[*n].index = i;
 				(*n)++;

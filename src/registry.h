@@ -26,7 +26,7 @@ typedef struct BbgwPreserved
 	FullTransactionId xid;		/* of that transaction */
 	TimestampTz since;
 	uint64		bytes;			/* all forks */
-	Oid			tablespace;
+	Oid			tablespace;		/* in the file 0 for the database's own */
 	RelFileNumber number;
 	uint32		live;			/* 0: the record is done with */
 	uint32		unused;

@@ -11,8 +11,9 @@
  *	 without them.  The transaction ends after the block, so that the next one may
  *	 have the locks again;
  *
- * - if somebody waits for its transaction, as DROP INDEX CONCURRENTLY does, that
- *	 ends after the block.
+ * - if somebody waits for its transaction, as DROP INDEX CONCURRENTLY does, or
+ *	 just watches it, as pg_repack does, so that after a second nobody can know,
+ *	 that ends after the block.
  *
  * Without the locks VACUUM may cut empty pages off the end of the table.  So then
  * each block is a scan of its own, begun after a look at the size.
@@ -47,11 +48,11 @@
 /* how often the worker looks around, in microseconds */
 #define LOOK_INTERVAL 2000
 
+/* how long a transaction lasts at most, but for a very big row, in microseconds */
+#define MAX_TRANSACTION 1000000
+
 /* and after how many rows it asks whether it is time to */
 #define ROWS_PER_LOOK 32
-
-/* the longest sleep when nobody can be kept waiting, in microseconds */
-#define MAX_NAP 100000
 
 /* how long a worker waits for VACUUM to leave a table, in ms */
 #define VACUUM_NAP 5
@@ -70,6 +71,7 @@ static struct
 	TableScanDesc desc;
 	bool		stop;			/* end the transaction after this block */
 	instr_time	looked;
+	instr_time	begun;			/* the transaction */
 } scan;
 
 /*
@@ -99,15 +101,26 @@ look_around(void)
 		/* not a block more without a look at the size */
 		((HeapScanDesc) scan.desc)->rs_numblocks = 1;
 	}
-	if (bbgw_tablelock_transaction_wanted())
+	since = now;
+	INSTR_TIME_SUBTRACT(since, scan.begun);
+	if (INSTR_TIME_GET_MICROSEC(since) > MAX_TRANSACTION || bbgw_tablelock_transaction_wanted())
 		scan.stop = true;
+}
+
+/*
+ * Sleeps for max_rate, but no longer than nobody waits.  What is left is slept in
+ * the next transaction.
+ */
+static void
+throttle(void)
+{
+	while (!scan.stop && bbgw_throttle_nap(scan.due, LOOK_INTERVAL))
+		look_around();
 }
 
 /*
  * Tells about progress.  TOAST is read along with the heap; how much of it a
  * block draws in nobody knows, so every block counts for its share of both.
- *
- * Sleeps for max_rate, but no longer than nobody waits.
  */
 static void
 advance(uint64 target)
@@ -118,11 +131,9 @@ advance(uint64 target)
 	pg_atomic_fetch_add_u64(&scan.backup->bytes_done, bytes);
 	pg_atomic_fetch_add_u64(&scan.slot->bytes_done, bytes);
 
-	if (scan.backup->order.max_rate == 0)
-		return;
-	scan.due = bbgw_throttle_book(scan.backup, bytes);
-	while (!scan.stop && bbgw_throttle_nap(scan.due, LOOK_INTERVAL))
-		look_around();
+	if (scan.backup->order.max_rate > 0)
+		scan.due = bbgw_throttle_book(scan.backup, bytes);
+	throttle();
 }
 
 static void
@@ -243,6 +254,7 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 
 	bbgw_asof_begin(snapshot, scan.backup->leader_pid, scan.backup->catalog_tables);
 	scan.stop = false;
+	INSTR_TIME_SET_CURRENT(scan.begun);
 	if (!bbgw_tablelock_try(table) &&
 		((!begun && !insist) || !table->is_heap || bbgw_tablelock_vacuumed(table)))
 	{
@@ -259,6 +271,7 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 	rowtext = bbgw_rowtext_begin(RelationGetDescr(rel), &toast, sink);
 	slot = table_slot_create(rel, NULL);
 	scan.desc = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
+	throttle();
 	if (table->is_heap)
 		scan_heap(rel, slot, rowtext);
 	else
@@ -311,8 +324,6 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot, const BbgwTable *table,
 			ResetLatch(MyLatch);
 			CHECK_FOR_INTERRUPTS();
 		}
-		while (bbgw_throttle_nap(scan.due, MAX_NAP))
-			;
 	} while (scan.next < scan.end);
 
 	bbgw_rowtext_end_mark(sink);

@@ -20,9 +20,9 @@
  *
  * There are sweeps during a backup, by table workers that have read what was
  * preserved; when a backup starts and when it has ended, however that was; and
- * when the server has started, also after a crash, a promotion or a recovery to
- * a point in time.  The last two kinds are made by processes of their own,
- * "sweepers", each in one database.
+ * when the server has started, also after a promotion or a recovery to a point in
+ * time; and after a crash, if there was a backup then.  What belongs to transactions
+ * that are prepared for longer waits for the next of these.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *

@@ -44,14 +44,17 @@ bbgw_throttle_book(BbgwBackup *backup, uint64 bytes)
 }
 
 /*
- * Sleeps until then, but no longer than "max" microseconds.  Returns false if it
- * is that late already.  Serves interrupts.
+ * Sleeps until then (0: not at all), but no longer than "max" microseconds.  Returns
+ * false if it is that late already.  Serves interrupts.
  */
 bool
 bbgw_throttle_nap(uint64 due, long max)
 {
-	uint64		now = (uint64) GetCurrentTimestamp();
+	uint64		now;
 
+	if (due == 0)
+		return false;
+	now = (uint64) GetCurrentTimestamp();
 	/* latches count in milliseconds */
 	if (due < now + 1000)
 		return false;

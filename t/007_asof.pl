@@ -100,6 +100,7 @@ foreach my $case (
 	[ 'the same as a condition', q{SELECT count(*) FROM (SELECT * FROM pg_class) c WHERE c.relhastriggers AND c.oid = 's.hints'::regclass}, '1' ],
 	[ 'the same through WITH', q{WITH c AS MATERIALIZED (SELECT oid, relhasindex FROM pg_catalog.pg_class) SELECT relhasindex FROM c WHERE oid = 's.hints'::regclass}, 't' ],
 	[ 'the same by a cursor', q{DECLARE c CURSOR FOR SELECT relhasindex FROM pg_class WHERE oid = 's.hints'::regclass; FETCH ALL FROM c; CLOSE c}, 't' ],
+	[ 'open cursor', q{DECLARE d CURSOR FOR SELECT oid FROM pg_largeobject_metadata ORDER BY oid; FETCH 1 FROM d}, '1' ],
 	[ 'the same by a prepared statement', q{PREPARE p AS SELECT relhasindex FROM pg_class WHERE oid = 's.hints'::regclass; EXECUTE p; DEALLOCATE p}, 't' ],
 	[ 'LOCK TABLE', 'LOCK TABLE s.t, s.untouched IN ACCESS SHARE MODE', '' ],
 	[ 'LOCK TABLE of another mode', 'LOCK TABLE ONLY s.untouched IN ACCESS EXCLUSIVE MODE', '' ],
