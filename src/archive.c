@@ -256,7 +256,8 @@ add_as_is(BbgwArchive *archive, const char *name)
 
 static void
 compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name, char *buffer,
-			  size_t buffer_size)
+			  size_t buffer_size,
+			  void (*pause)(void))
 {
 	char	   *path = bbgw_path_in(archive->directory, name);
 	char	   *compressed_name = psprintf("%s%s", name, suffix(archive->backup));
@@ -272,7 +273,7 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name, char *buff
 	bbgw_sink_begin(sink, bbgw_path_in(archive->directory, compressed_name));
 	while ((n = fread(buffer, 1, buffer_size, file)) > 0)
 	{
-		CHECK_FOR_INTERRUPTS();
+		pause();
 		bbgw_sink_write(sink, buffer, n);
 		pg_atomic_fetch_add_u64(&archive->backup->bytes_done, n);
 	}
@@ -295,10 +296,10 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name, char *buff
 /*
  * Compresses the data files that pg_dump has written, and puts them into the
  * manifest.  The lists of large objects stay as they are, as pg_restore 15 wants
- * them.  Errors and interrupts are raised.
+ * them.  Calls "pause" every now and then, which may raise errors.
  */
 void
-bbgw_archive_convert(BbgwArchive *archive)
+bbgw_archive_convert(BbgwArchive *archive, void (*pause)(void))
 {
 	BbgwBackup *backup = archive->backup;
 	size_t		buffer_size = 64 * 1024;
@@ -311,10 +312,10 @@ bbgw_archive_convert(BbgwArchive *archive)
 	{
 		DumpedFile *file = lfirst(lc);
 
-		CHECK_FOR_INTERRUPTS();
+		pause();
 		if (backup->order.compression != BBGW_COMPRESSION_NONE &&
 			ends_with(file->name, BBGW_DATA_SUFFIX))
-			compress_file(archive, sink, file->name, buffer, buffer_size);
+			compress_file(archive, sink, file->name, buffer, buffer_size, pause);
 		else
 		{
 			add_as_is(archive, file->name);

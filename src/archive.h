@@ -19,7 +19,7 @@ extern void bbgw_archive_clear(BbgwArchive *archive);
 extern const char *bbgw_archive_directory(const BbgwArchive *archive);
 extern BbgwToc *bbgw_archive_read_toc(BbgwArchive *archive);
 extern uint64 bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan);
-extern void bbgw_archive_convert(BbgwArchive *archive);
+extern void bbgw_archive_convert(BbgwArchive *archive, void (*pause)(void));
 extern void bbgw_archive_finish(BbgwArchive *archive, BbgwPlan *plan);
 extern void bbgw_archive_remove(BbgwArchive *archive);
 

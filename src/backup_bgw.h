@@ -31,7 +31,7 @@
  *	 guarded_snapshot.c		takes S so that no file of it can get lost
  *	 schema.c		the schema phase: pg_dump as of S
  *	 pgdump.c		pg_dump as a child process
- *	 lockpass.c		locks that its session need not wait for
+ *	 lockpass.c		locks that nobody as of S need wait for
  *	 worker.c		a table worker: which table is next
  *	 scan.c			reads a table, standing in nobody's way
  *	 tablelock.c	the lock on it, given up when others want it

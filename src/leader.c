@@ -41,14 +41,15 @@
 #include "guard.h"
 #include "guarded_snapshot.h"
 #include "history.h"
+#include "lockpass.h"
 #include "paths.h"
 #include "pgdump.h"
 #include "registry.h"
 #include "schema.h"
 #include "sweep.h"
 
-/* how often a wait looks around, in ms, when nothing wakes it */
-#define POLL_INTERVAL 500
+/* how often the leader looks after its workers, in ms */
+#define WATCH_INTERVAL 20
 
 /* how long commits are waited for at the end; a later sweep has to do then */
 #define DISARM_TIMEOUT 5000
@@ -325,6 +326,32 @@ make_plan(const BbgwRequest *request)
 	return plan;
 }
 
+/*
+ * What the leader does from time to time while workers work.  Output functions of
+ * composite types lock those, and may be waiting.
+ */
+static void
+look_after_workers(void)
+{
+	static TimestampTz last = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	int			pids[BBGW_MAX_JOBS];
+
+	CHECK_FOR_INTERRUPTS();
+	if (now - last < WATCH_INTERVAL * 1000)
+		return;
+	last = now;
+
+	check_on_others();
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	for (int i = 0; i < my_backup->order.jobs; i++)
+		pids[i] = my_backup->workers[i].pid;
+	LWLockRelease(bbgw_shared->lock);
+	for (int i = 0; i < my_backup->order.jobs; i++)
+		if (pids[i] != 0)
+			(void) bbgw_lockpass(pids[i]);
+}
+
 static void
 wait_for_workers(BbgwPlan *plan)
 {
@@ -332,7 +359,7 @@ wait_for_workers(BbgwPlan *plan)
 
 	while (!finished)
 	{
-		check_on_others();
+		look_after_workers();
 
 		finished = true;
 		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
@@ -341,7 +368,7 @@ wait_for_workers(BbgwPlan *plan)
 		LWLockRelease(bbgw_shared->lock);
 
 		if (!finished)
-			nap(POLL_INTERVAL);
+			nap(WATCH_INTERVAL);
 	}
 
 	for (uint32 i = 0; i < plan->nunits; i++)
@@ -376,7 +403,7 @@ run_backup(void)
 
 	bbgw_schema_wait(&schema);
 	plan = make_plan(request);
-	bbgw_archive_convert(archive);
+	bbgw_archive_convert(archive, look_after_workers);
 	wait_for_workers(plan);
 
 	set_phase(BBGW_PHASE_FINISHING);

@@ -1,17 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * lockpass.c
- *	  Lets pg_dump's session pass locks that it need not wait for.
+ *	  Lets processes as of S pass locks that they need not wait for.
  *
  * Some functions that pg_dump calls, pg_get_viewdef() for one, lock relations of
- * users while the statement has others locked, and catalogs.  To wait there for
+ * users while the statement has others locked, and catalogs.  So do the output
+ * functions of composite types, which table workers call.  To wait there for
  * a transaction that has such a relation locked exclusively would make everybody
  * wait who wants what the statement holds, for as long as that transaction runs;
  * and if it wants some of that itself, there is a deadlock, which may cost either
  * its life.
  *
  * As of S there is nothing to wait for: definitions are those of S, files are
- * guarded.  As a session cannot help waiting, the leader looks from time to time
+ * guarded.  As a process cannot help waiting, the leader looks from time to time
  * whether it does, and then grants it the ACCESS SHARE lock beside the exclusive
  * one.  To the lock manager that is a lock like any other, given back at the end
  * of the statement.
@@ -70,7 +71,7 @@ read_as_of_s(Oid relid)
 }
 
 /*
- * Grants the process, pg_dump's, the lock that it waits for, if it is of that
+ * Grants the process, one of the backup, the lock that it waits for, if it is of that
  * kind.  Returns whether it was.  That the process is marked as all are that are
  * as of S makes sure that it is not another one by now.
  */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * lockpass.h
- *	  Lets pg_dump's session pass locks that it need not wait for.
+ *	  Lets processes as of S pass locks that they need not wait for.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
