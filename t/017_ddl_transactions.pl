@@ -92,7 +92,7 @@ foreach my $case (
 	# what was prepared until now, the next backup looks after
 	backup_ok($node, $db, destination => "$db-again", name => "$when: the next backup") if $gid && !$end;
 	check_effects($db, $committed, $stock, "$when, after the backup");
-	no_orphans($node, "$when: no file is left or missing");
+	no_orphans($node, "$when: no file is left or missing", $db);
 }
 
 # A table that is locked all the time can be read nevertheless, even if by then
@@ -174,7 +174,7 @@ foreach my $how ('completed', 'cancelled')
 			is($node->safe_psql($db, q{SELECT (SELECT count(*) FROM t), to_regclass('d'), (SELECT count(*) FROM r)}), '0||100', "$when: it had its effects");
 		}
 		backup_ok($node, $db, destination => "$db-again", name => "$when: the next backup");
-		no_orphans($node, "$when: no file is left or missing");
+		no_orphans($node, "$when: no file is left or missing", $db);
 	}
 }
 
