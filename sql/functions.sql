@@ -29,8 +29,8 @@ SET backup_bgw.pg_dump_path = 'pg_dump';
 SET backup_bgw.jobs = 65;
 SET backup_bgw.max_backups = 5;
 SET backup_bgw.prepared_transactions = 'ignore';
-SET backup_bgw.max_preserved_size = '-1';
-SET backup_bgw.commit_timeout = '-1s';
+SET backup_bgw.max_preserved_size = 'much';
+SET backup_bgw.commit_timeout = 'long';
 SET backup_bgw.no_such_setting = 1;
 
 -- nothing runs, nothing is in the history

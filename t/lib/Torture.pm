@@ -312,6 +312,8 @@ CONF
 	is($count{wrong}, 0, "$name: those completed could be restored, and are as of one moment");
 	is($node->safe_psql('storm', 'SELECT count(*) FROM backup_progress'), '0', "$name: no backup is left running");
 	is(join(' ', slurp_dir(backup_dir($node))) =~ s/(^| )\.\.?(?= |$)//gr, '', "$name: no directory is left behind") unless $count{wrong};
+	# what was prepared when the last backup ended, the next one looks after
+	backup_ok($node, 'storm', destination => 'after', name => "$name: a backup after the storm");
 	no_orphans($node, "$name: no file is left behind");
 	unlike(slurp_file($node->logfile), qr/PANIC|TRAP|was terminated by signal|leaked?\b/, "$name: nothing crashed or leaked");
 	$node->stop;
