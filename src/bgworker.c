@@ -100,6 +100,7 @@ bbgw_bgworker_connect(Oid dboid)
 	set("default_transaction_isolation", "repeatable read");
 	set("default_transaction_deferrable", "off");
 	set("synchronous_commit", "local");
+	set("jit", "off");
 	bbgw_bgworker_search_path(false);
 	bbgw_asof_settings();
 }
