@@ -209,10 +209,12 @@ scan_heap(Relation rel, TupleTableSlot *slot, BbgwRowText *rowtext)
 {
 	while (scan.next < scan.end && !scan.stop)
 	{
-		BlockNumber nblocks = RelationGetNumberOfBlocks(rel);
+		BlockNumber nblocks;
 
+		/* the lock first, or VACUUM may cut off pages after the look */
 		if (!bbgw_tablelock_held())
 			(void) bbgw_tablelock_try(scan.table);
+		nblocks = RelationGetNumberOfBlocks(rel);
 
 		/* pages may have been cut off, but none that S sees rows in */
 		if (scan.next >= nblocks)
