@@ -7,14 +7,14 @@
 # dev/test does all of it without touching the installed server.
 
 MODULE_big = backup_bgw
-SRCS = $(sort $(wildcard src/*.c))
+SRCS = $(sort $(wildcard src/*.c src/*/*.c))
 OBJS = $(patsubst %.c,%.o,$(SRCS))
 
 EXTENSION = backup_bgw
 DATA = sql/backup_bgw--1.0.sql
 PGFILEDESC = "backup_bgw - logical backups in the background that block no DDL"
 
-PG_CPPFLAGS = -Isrc
+PG_CPPFLAGS = -Isrc $(addprefix -I,$(wildcard src/*/))
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
 SHLIB_LINK = -llz4
 
@@ -31,10 +31,10 @@ include $(PGXS)
 PG_PROVE_FLAGS += -I $(srcdir)/t/lib
 
 # A changed header rebuilds everything; the tree is small.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
 
 # clang-format comes near pgindent; dev/align does the columns.
-FORMATTED = $(SRCS) $(sort $(wildcard src/*.h))
+FORMATTED = $(SRCS) $(sort $(wildcard src/*.h src/*/*.h))
 
 .PHONY: format
 format:
