@@ -14,7 +14,7 @@ EXTENSION = backup_bgw
 DATA = sql/backup_bgw--1.0.sql
 PGFILEDESC = "backup_bgw - logical backups in the background that block no DDL"
 
-PG_CPPFLAGS = -Isrc $(addprefix -I,$(wildcard src/*/))
+PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter
 SHLIB_LINK = -llz4
 

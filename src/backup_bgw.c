@@ -16,10 +16,10 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 
-#include "asof.h"
+#include "snapshot/asof.h"
 #include "backup_bgw.h"
-#include "guard.h"
-#include "sweep.h"
+#include "guard/guard.h"
+#include "guard/sweep.h"
 
 PG_MODULE_MAGIC;
 

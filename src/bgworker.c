@@ -21,7 +21,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
-#include "asof.h"
+#include "snapshot/asof.h"
 #include "bgworker.h"
 
 /*

@@ -29,8 +29,8 @@
 #include "storage/fd.h"
 #include "utils/hsearch.h"
 
-#include "archive.h"
-#include "manifest.h"
+#include "archive/archive.h"
+#include "archive/manifest.h"
 #include "paths.h"
 
 /* what pg_dump writes for a table without rows */

@@ -10,7 +10,7 @@
 #ifndef BBGW_ARCHIVE_H
 #define BBGW_ARCHIVE_H
 
-#include "plan.h"
+#include "copy/plan.h"
 
 typedef struct BbgwArchive BbgwArchive;
 

@@ -55,7 +55,7 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
-#include "manifest.h"
+#include "archive/manifest.h"
 
 #define MANIFEST_READ_SIZE (128 * 1024)
 

@@ -17,7 +17,7 @@
 #include "storage/fd.h"
 #include "utils/wait_event.h"
 
-#include "sink.h"
+#include "archive/sink.h"
 
 typedef struct FileSink
 {

@@ -14,7 +14,7 @@
 
 #include <lz4frame.h>
 
-#include "sink.h"
+#include "archive/sink.h"
 
 /* most that is given to the library at once, and what its answer may take */
 #define CHUNK_SIZE (64 * 1024)

@@ -59,7 +59,7 @@
 #include "storage/fd.h"
 #include "utils/hsearch.h"
 
-#include "toc.h"
+#include "archive/toc.h"
 
 #define TOC_INT_SIZE		   4
 #define TOC_FORMAT_TAR		   3

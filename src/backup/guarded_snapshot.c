@@ -23,9 +23,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "asof.h"
-#include "guard.h"
-#include "guarded_snapshot.h"
+#include "snapshot/asof.h"
+#include "guard/guard.h"
+#include "backup/guarded_snapshot.h"
 
 /* how often to look for commits, and for prepared transactions, to end, in ms */
 #define COMMIT_NAP	 5

@@ -36,7 +36,7 @@
 #include "utils/json.h"
 #include "utils/timestamp.h"
 
-#include "history.h"
+#include "backup/history.h"
 #include "paths.h"
 
 /* what becomes of a backup that the server did not outlive */

@@ -35,18 +35,18 @@
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
-#include "archive.h"
-#include "asof.h"
+#include "archive/archive.h"
+#include "snapshot/asof.h"
 #include "bgworker.h"
-#include "guard.h"
-#include "guarded_snapshot.h"
-#include "history.h"
-#include "lockpass.h"
+#include "guard/guard.h"
+#include "backup/guarded_snapshot.h"
+#include "backup/history.h"
+#include "snapshot/lockpass.h"
 #include "paths.h"
-#include "pgdump.h"
-#include "registry.h"
-#include "schema.h"
-#include "sweep.h"
+#include "backup/pgdump.h"
+#include "guard/registry.h"
+#include "backup/schema.h"
+#include "guard/sweep.h"
 
 /* how often the leader looks after its workers, in ms */
 #define WATCH_INTERVAL 20

@@ -32,7 +32,7 @@
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
 
-#include "pgdump.h"
+#include "backup/pgdump.h"
 
 /* of what pg_dump says, this much is kept: the end */
 #define STDERR_SIZE 1800

@@ -10,7 +10,7 @@
 #ifndef BBGW_PGDUMP_H
 #define BBGW_PGDUMP_H
 
-#include "request.h"
+#include "backup/request.h"
 
 extern char *bbgw_pgdump_find(void);
 extern void bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,

@@ -22,7 +22,7 @@
 #include "utils/guc.h"
 
 #include "paths.h"
-#include "request.h"
+#include "backup/request.h"
 
 /*
  * Parses 'none', 'lz4' or 'lz4:LEVEL'.

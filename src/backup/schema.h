@@ -10,8 +10,8 @@
 #ifndef BBGW_SCHEMA_H
 #define BBGW_SCHEMA_H
 
-#include "archive.h"
-#include "request.h"
+#include "archive/archive.h"
+#include "backup/request.h"
 
 /* What pg_dump works for.  "check" is called again and again while it does, and
  * raises an error if the backup is to be given up. */

@@ -26,9 +26,9 @@
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 
-#include "asof.h"
-#include "guard.h"
-#include "plan.h"
+#include "snapshot/asof.h"
+#include "guard/guard.h"
+#include "copy/plan.h"
 
 static const char *const plan_query =
 	"SELECT DISTINCT ON (c.oid) c.oid, n.nspname, c.relname, c.relam,"

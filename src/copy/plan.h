@@ -15,10 +15,10 @@
 
 #include "backup_bgw.h"
 
-#include "guard_set.h"
-#include "sink.h"
-#include "storage.h"
-#include "toc.h"
+#include "guard/guard_set.h"
+#include "archive/sink.h"
+#include "snapshot/storage.h"
+#include "archive/toc.h"
 
 /* A table; constant once the plan is published, but for nunits_done */
 typedef struct BbgwTable

@@ -27,7 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "rowtext.h"
+#include "copy/rowtext.h"
 
 #define FLUSH_SIZE (64 * 1024)
 

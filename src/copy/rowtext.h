@@ -12,8 +12,8 @@
 
 #include "executor/tuptable.h"
 
-#include "sink.h"
-#include "toast.h"
+#include "archive/sink.h"
+#include "copy/toast.h"
 
 typedef struct BbgwRowText BbgwRowText;
 

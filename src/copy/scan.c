@@ -38,12 +38,12 @@
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
-#include "archive.h"
-#include "asof.h"
-#include "rowtext.h"
-#include "scan.h"
-#include "tablelock.h"
-#include "throttle.h"
+#include "archive/archive.h"
+#include "snapshot/asof.h"
+#include "copy/rowtext.h"
+#include "copy/scan.h"
+#include "copy/tablelock.h"
+#include "copy/throttle.h"
 
 /* how often the worker looks around, in microseconds */
 #define LOOK_INTERVAL 2000

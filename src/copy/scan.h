@@ -10,7 +10,7 @@
 #ifndef BBGW_SCAN_H
 #define BBGW_SCAN_H
 
-#include "plan.h"
+#include "copy/plan.h"
 
 extern bool bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 						   const BbgwTable *table, BbgwUnit *unit,

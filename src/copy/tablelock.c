@@ -22,7 +22,7 @@
 #include "storage/lock.h"
 #include "storage/proc.h"
 
-#include "tablelock.h"
+#include "copy/tablelock.h"
 
 #define NRELATIONS 3
 

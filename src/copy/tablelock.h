@@ -10,7 +10,7 @@
 #ifndef BBGW_TABLELOCK_H
 #define BBGW_TABLELOCK_H
 
-#include "plan.h"
+#include "copy/plan.h"
 
 extern bool bbgw_tablelock_try(const BbgwTable *table);
 extern bool bbgw_tablelock_held(void);

@@ -19,7 +19,7 @@
 #include "storage/latch.h"
 #include "utils/wait_event.h"
 
-#include "throttle.h"
+#include "copy/throttle.h"
 
 /*
  * Tells that the calling worker of a backup with max_rate has read "bytes".

@@ -21,7 +21,7 @@
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
-#include "toast.h"
+#include "copy/toast.h"
 
 /* how many chunks (of some 2 kB) are read without a pause */
 #define CHUNKS_PER_PAUSE 64

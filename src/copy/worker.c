@@ -21,12 +21,12 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
-#include "archive.h"
-#include "asof.h"
+#include "archive/archive.h"
+#include "snapshot/asof.h"
 #include "bgworker.h"
-#include "guard.h"
-#include "scan.h"
-#include "sweep.h"
+#include "guard/guard.h"
+#include "copy/scan.h"
+#include "guard/sweep.h"
 
 /* preserved files that have been read are unlinked when there is so much of them */
 #define RELEASE_BYTES (16 * 1024 * 1024)

@@ -51,9 +51,9 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "guard.h"
-#include "guard_parties.h"
-#include "registry.h"
+#include "guard/guard.h"
+#include "guard/guard_parties.h"
+#include "guard/registry.h"
 
 struct BbgwCommits
 {

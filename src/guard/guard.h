@@ -16,7 +16,7 @@
 #ifndef BBGW_GUARD_H
 #define BBGW_GUARD_H
 
-#include "guard_set.h"
+#include "guard/guard_set.h"
 #include "shmem.h"
 
 /* Commits that were in flight at some moment; opaque */

@@ -11,9 +11,9 @@
 
 #include "miscadmin.h"
 
-#include "guard.h"
-#include "guard_parties.h"
-#include "registry.h"
+#include "guard/guard.h"
+#include "guard/guard_parties.h"
+#include "guard/registry.h"
 
 /*
  * Arms the guard for a backup of the current database.  Until its set is

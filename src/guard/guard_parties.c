@@ -11,7 +11,7 @@
 
 #include "miscadmin.h"
 
-#include "guard_parties.h"
+#include "guard/guard_parties.h"
 
 /*
  * Attaches a set.  Returns false if it is gone, with its backup.

@@ -10,7 +10,7 @@
 #ifndef BBGW_GUARD_PARTIES_H
 #define BBGW_GUARD_PARTIES_H
 
-#include "guard_set.h"
+#include "guard/guard_set.h"
 #include "shmem.h"
 
 /* A backup whose guard is armed, as it was at some moment */

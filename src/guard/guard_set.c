@@ -23,8 +23,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "asof.h"
-#include "guard_set.h"
+#include "snapshot/asof.h"
+#include "guard/guard_set.h"
 
 static const char *const needed_query =
 	"WITH r AS MATERIALIZED ("

@@ -44,7 +44,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lock.h"
 
-#include "registry.h"
+#include "guard/registry.h"
 #include "shmem.h"
 
 #define FIRST_NUMBER   9700

@@ -51,10 +51,10 @@
 #include "utils/wait_event.h"
 
 #include "bgworker.h"
-#include "guard.h"
-#include "guard_parties.h"
-#include "registry.h"
-#include "sweep.h"
+#include "guard/guard.h"
+#include "guard/guard_parties.h"
+#include "guard/registry.h"
+#include "guard/sweep.h"
 
 /* how long a sweep waits for commits before it leaves an empty registry, in ms */
 #define DRAIN_TIMEOUT 10000

@@ -38,7 +38,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "asof.h"
+#include "snapshot/asof.h"
 
 /* S of the present transaction, registered with its top resource owner */
 static Snapshot asof_snapshot = NULL;

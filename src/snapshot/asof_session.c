@@ -51,7 +51,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "asof.h"
+#include "snapshot/asof.h"
 #include "shmem.h"
 
 #define SNAPSHOT_PREFIX "backup_bgw:"

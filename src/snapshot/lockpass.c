@@ -37,7 +37,7 @@
 #include "storage/procarray.h"
 #include "utils/relmapper.h"
 
-#include "lockpass.h"
+#include "snapshot/lockpass.h"
 
 /*
  * VACUUM cuts off the end of a table in place, so its lock is to be respected; it

@@ -14,7 +14,7 @@
 
 #include "miscadmin.h"
 
-#include "storage.h"
+#include "snapshot/storage.h"
 
 /*
  * Number of blocks in the main fork of a file.  Returns false if the file is

@@ -33,9 +33,9 @@
 #include "utils/wait_event.h"
 
 #include "bgworker.h"
-#include "history.h"
-#include "pgdump.h"
-#include "request.h"
+#include "backup/history.h"
+#include "backup/pgdump.h"
+#include "backup/request.h"
 
 PG_FUNCTION_INFO_V1(start_backup);
 PG_FUNCTION_INFO_V1(wait_backup);

@@ -26,9 +26,9 @@
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
-#include "guard_parties.h"
-#include "history.h"
-#include "registry.h"
+#include "guard/guard_parties.h"
+#include "backup/history.h"
+#include "guard/registry.h"
 
 PG_FUNCTION_INFO_V1(backup_bgw_progress);
 PG_FUNCTION_INFO_V1(backup_bgw_workers);
