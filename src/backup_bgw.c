@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * backup_bgw.c
- *	  Loads the extension, and decides who may use it.
+ *	  Loads the extension.  The roof over all wings: nobody includes it.
  *
  * backup_bgw.h has the overview.
  *
@@ -11,15 +11,13 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 
-#include "snapshot/asof.h"
-#include "backup_bgw.h"
 #include "guard/guard.h"
 #include "guard/sweep.h"
+#include "shmem.h"
+#include "snapshot/asof.h"
 
 PG_MODULE_MAGIC;
 
@@ -37,47 +35,8 @@ _PG_init(void)
 
 	bbgw_guc_init();
 	bbgw_shmem_init();
+	bbgw_guard_shmem_init();
 	bbgw_asof_session_init();
 	bbgw_guard_init();
 	bbgw_sweep_init();
-}
-
-/*
- * Raises an error unless the library was loaded at server start.
- */
-void
-bbgw_require_preload(void)
-{
-	if (bbgw_shared == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("backup_bgw must be loaded via shared_preload_libraries"),
-				 errhint("Add backup_bgw to shared_preload_libraries and restart the server.")));
-}
-
-/*
- * May this role start backups, and read as of their snapshots?  A backup reads
- * everything in the database and writes files on the server.  Needs a
- * transaction.
- */
-bool
-bbgw_role_may_backup(Oid roleid)
-{
-	return superuser_arg(roleid) ||
-		   (has_privs_of_role(roleid, ROLE_PG_READ_ALL_DATA) &&
-			has_privs_of_role(roleid, ROLE_PG_WRITE_SERVER_FILES));
-}
-
-/*
- * Raises an error unless the current user may start backups.
- */
-void
-bbgw_require_privilege(void)
-{
-	if (!bbgw_role_may_backup(GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to make backups"),
-				 errdetail("Only superusers, and roles with privileges of both the \"%s\" and the \"%s\" role, may make backups.",
-						   "pg_read_all_data", "pg_write_server_files")));
 }

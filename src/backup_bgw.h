@@ -93,15 +93,4 @@ typedef enum BbgwPreparedTransactions
 
 extern void bbgw_guc_init(void);
 
-/* backup_bgw.c */
-extern void bbgw_require_preload(void);
-extern bool bbgw_role_may_backup(Oid roleid);
-extern void bbgw_require_privilege(void);
-
-/* entry points of the background workers */
-extern PGDLLEXPORT void bbgw_leader_main(Datum arg);
-extern PGDLLEXPORT void bbgw_worker_main(Datum arg);
-extern PGDLLEXPORT void bbgw_sweeper_main(Datum arg);
-extern PGDLLEXPORT void bbgw_startup_sweep_main(Datum arg);
-
 #endif							/* BACKUP_BGW_H */

@@ -21,7 +21,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
-#include "snapshot/asof.h"
 #include "bgworker.h"
 
 /*
@@ -102,7 +101,6 @@ bbgw_bgworker_connect(Oid dboid)
 	set("synchronous_commit", "local");
 	set("jit", "off");
 	bbgw_bgworker_search_path(false);
-	bbgw_asof_settings();
 }
 
 /*

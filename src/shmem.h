@@ -31,6 +31,8 @@
 #include "storage/lwlock.h"
 #include "utils/timestamp.h"
 
+#include "errors.h"
+
 typedef enum BbgwState
 {
 	BBGW_FREE,
@@ -52,16 +54,6 @@ typedef enum BbgwCompression
 	BBGW_COMPRESSION_NONE,
 	BBGW_COMPRESSION_LZ4
 } BbgwCompression;
-
-/* An error on its way from one process to another. */
-typedef struct BbgwError
-{
-	int			sqlerrcode;		/* 0: no error */
-	char		message[1024];
-	char		detail[2048];
-	char		hint[512];
-	char		context[512];
-} BbgwError;
 
 typedef struct BbgwWorkerSlot
 {
@@ -117,46 +109,27 @@ typedef struct BbgwBackup
 	BbgwError	worker_error;	/* of the first worker that failed */
 	BbgwWorkerSlot workers[BBGW_MAX_JOBS];
 
-	/* under lock; of the storage guard (guard.c) */
-	Oid			guard_database; /* InvalidOid: not armed */
-	RelFileNumber guard_registry;
-	dsm_handle	needed;			/* files; invalid: all of the database */
-	uint64		max_preserved_bytes;	/* 0: no limit */
-	bool		guard_failed;	/* files were lost */
-	BbgwError	guard_error;
-
 	/* atomic; written by workers and leader, read by anybody */
 	pg_atomic_uint64 tables_done;
 	pg_atomic_uint64 bytes_done;	/* of bytes_total */
 	pg_atomic_uint64 bytes_written; /* in files of the archive */
-	pg_atomic_uint64 files_preserved;
-	pg_atomic_uint64 preserved_bytes;
 	pg_atomic_uint64 lock_yields;
-	pg_atomic_uint64 released_files;	/* done with, to be unlinked */
-	pg_atomic_uint64 released_bytes;
 	pg_atomic_uint64 throttle_clock;	/* throttle.c */
 
 	/* broadcast at every change of state, phase and plan */
 	ConditionVariable cv;
+
+	/* constant since the server has started: which slot this is */
+	int			number;
 } BbgwBackup;
 
 typedef struct BbgwShared
 {
 	LWLock	   *lock;
-	LWLock	   *registry_lock;	/* protects pages of registries (registry.c) */
-	pg_atomic_uint32 next_registry;
-	pg_atomic_uint32 guards_armed;
 	uint64		incarnation;	/* random, anew at each start or crash restart */
 	int64		next_id;		/* under lock; 0: not yet known */
 	BbgwBackup	backups[FLEXIBLE_ARRAY_MEMBER];
 } BbgwShared;
-
-/*
- * After the backups, a counter for each process that may run transactions: odd
- * while it commits something that unlinks files (guard.c).
- */
-#define BBGW_COMMIT_COUNTERS(shared) \
-	((pg_atomic_uint32 *) &(shared)->backups[bbgw_max_backups])
 
 extern BbgwShared *bbgw_shared;
 
@@ -164,8 +137,5 @@ extern void bbgw_shmem_init(void);
 extern void bbgw_backup_reset(BbgwBackup *backup);
 extern BbgwBackup *bbgw_backup_find(int64 id);
 extern const char *bbgw_phase_name(BbgwPhase phase);
-
-extern void bbgw_error_capture(BbgwError *error, const ErrorData *edata);
-pg_noreturn extern void bbgw_error_throw(const BbgwError *error, const char *fallback);
 
 #endif							/* BBGW_SHMEM_H */

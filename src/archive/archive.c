@@ -43,11 +43,19 @@ typedef struct DumpedFile
 	uint64		size;
 } DumpedFile;
 
+/* A table whose rows the table workers write */
+typedef struct DataEntry
+{
+	int			dump_id;
+	int			nslices;
+} DataEntry;
+
 struct BbgwArchive
 {
 	BbgwBackup *backup;
 	char	   *directory;
 	BbgwToc    *toc;
+	HTAB	   *tables;			/* of DataEntry */
 	List	   *dumped;			/* of DumpedFile */
 	BbgwManifest *manifest;
 };
@@ -71,10 +79,10 @@ suffix(const BbgwBackup *backup)
  * Path of the file that a worker writes a slice of a table to.
  */
 char *
-bbgw_archive_data_path(const BbgwBackup *backup, const BbgwTable *table, int slice)
+bbgw_archive_data_path(const BbgwBackup *backup, int dump_id, int slice)
 {
 	return psprintf("%s/%s%s", bbgw_path_partial(backup->order.destination),
-					bbgw_name_data(table->dump_id, slice), suffix(backup));
+					bbgw_name_data(dump_id, slice), suffix(backup));
 }
 
 /*
@@ -84,9 +92,12 @@ BbgwArchive *
 bbgw_archive_create(BbgwBackup *backup)
 {
 	BbgwArchive *archive = palloc0(sizeof(BbgwArchive));
+	HASHCTL		ctl = {.keysize = sizeof(int), .entrysize = sizeof(DataEntry)};
 
 	archive->backup = backup;
 	archive->directory = bbgw_path_partial(backup->order.destination);
+	archive->tables = hash_create("backup_bgw data entries", 256, &ctl,
+								  HASH_ELEM | HASH_BLOBS);
 	if (mkdir(archive->directory, S_IRWXU) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
@@ -161,21 +172,29 @@ claim_empty(const BbgwBackup *backup, const char *path)
 }
 
 /*
+ * Table workers will write the data of this table, in so many slices.
+ */
+void
+bbgw_archive_add_table(BbgwArchive *archive, int dump_id, int nslices)
+{
+	DataEntry  *entry = hash_search(archive->tables, &dump_id, HASH_ENTER, NULL);
+
+	entry->nslices = nslices;
+}
+
+/*
  * Prepares the data files that the workers will write, and notes all others but
- * toc.dat.  Returns the size of those.  To be called before the workers begin.
+ * toc.dat.  Returns the size of those.  To be called when all tables are added,
+ * before the workers begin.
  */
 uint64
-bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan)
+bbgw_archive_take_over(BbgwArchive *archive)
 {
-	HASHCTL		ctl = {.keysize = sizeof(int), .entrysize = sizeof(int)};
-	HTAB	   *planned = hash_create("backup_bgw dump ids", Max(plan->ntables, 16),
-									  &ctl, HASH_ELEM | HASH_BLOBS);
+	HASH_SEQ_STATUS seq;
+	DataEntry  *entry;
 	uint64		size = 0;
 	DIR		   *dir;
 	struct dirent *de;
-
-	for (uint32 i = 0; i < plan->ntables; i++)
-		hash_search(planned, &plan->tables[i].dump_id, HASH_ENTER, NULL);
 
 	dir = AllocateDir(archive->directory);
 	while ((de = ReadDir(dir, archive->directory)) != NULL)
@@ -191,7 +210,7 @@ bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan)
 			strcmp(de->d_name, BBGW_TOC_NAME) == 0)
 			continue;
 		if (end != de->d_name && strcmp(end, BBGW_DATA_SUFFIX) == 0 &&
-			hash_search(planned, &dump_id, HASH_FIND, NULL))
+			hash_search(archive->tables, &dump_id, HASH_FIND, NULL))
 			continue;
 
 		path = bbgw_path_in(archive->directory, de->d_name);
@@ -207,15 +226,14 @@ bbgw_archive_take_over(BbgwArchive *archive, BbgwPlan *plan)
 		pfree(path);
 	}
 	FreeDir(dir);
-	hash_destroy(planned);
 
 	/* not while the directory is being read, which might list new names */
-	for (uint32 i = 0; i < plan->ntables; i++)
+	hash_seq_init(&seq, archive->tables);
+	while ((entry = hash_seq_search(&seq)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
 		claim_empty(archive->backup,
-					bbgw_path_in(archive->directory,
-								 bbgw_name_data(plan->tables[i].dump_id, 0)));
+					bbgw_path_in(archive->directory, bbgw_name_data(entry->dump_id, 0)));
 	}
 	return size;
 }
@@ -330,66 +348,54 @@ bbgw_archive_convert(BbgwArchive *archive, void (*pause)(void))
  * change: pg_dump named their files as we do.
  */
 static void
-write_toc(BbgwArchive *archive, BbgwPlan *plan)
+write_toc(BbgwArchive *archive)
 {
-	HASHCTL		ctl = {.keysize = sizeof(int), .entrysize = 2 * sizeof(int)};
-	HTAB	   *sliced = hash_create("backup_bgw sliced tables", 16, &ctl,
-									 HASH_ELEM | HASH_BLOBS);
-
-	for (uint32 i = 0; i < plan->ntables; i++)
-	{
-		BbgwTable  *table = &plan->tables[i];
-
-		if (table->nunits > 1)
-		{
-			int		   *entry = hash_search(sliced, &table->dump_id, HASH_ENTER, NULL);
-
-			entry[1] = (int) table->nunits;
-		}
-	}
-
 	bbgw_toc_set_compression(archive->toc,
 							 archive->backup->order.compression == BBGW_COMPRESSION_LZ4);
 	for (int i = 0; i < archive->toc->nentries; i++)
 	{
 		BbgwTocEntry *entry = archive->toc->entries[i];
-		int		   *found = hash_search(sliced, &entry->dump_id, HASH_FIND, NULL);
+		DataEntry  *data = hash_search(archive->tables, &entry->dump_id, HASH_FIND, NULL);
 
-		if (found)
+		if (data && data->nslices > 1)
 		{
-			char	  **names = palloc_array(char *, found[1]);
+			char	  **names = palloc_array(char *, data->nslices);
 
-			for (int slice = 0; slice < found[1]; slice++)
+			for (int slice = 0; slice < data->nslices; slice++)
 				names[slice] = bbgw_name_data(entry->dump_id, slice);
-			bbgw_toc_set_files(archive->toc, entry, found[1], names);
+			bbgw_toc_set_files(archive->toc, entry, data->nslices, names);
 		}
 	}
 	bbgw_toc_write(archive->toc, bbgw_path_in(archive->directory, BBGW_TOC_NAME));
 }
 
 /*
- * Completes the archive, whose plan has been carried out, and renames it to its
+ * Puts the data file that a worker has written, and made durable, into the
+ * manifest.
+ */
+void
+bbgw_archive_add_data(BbgwArchive *archive, int dump_id, int slice,
+					  const BbgwFileInfo *info)
+{
+	char	   *name = psprintf("%s%s", bbgw_name_data(dump_id, slice),
+								suffix(archive->backup));
+
+	add_to_manifest(archive, name, info);
+	pfree(name);
+}
+
+/*
+ * Completes the archive, all of whose data is there, and renames it to its
  * destination.  When this returns, the backup is there to stay.
  */
 void
-bbgw_archive_finish(BbgwArchive *archive, BbgwPlan *plan)
+bbgw_archive_finish(BbgwArchive *archive)
 {
-	BbgwUnit   *units = BBGW_PLAN_UNITS(plan);
 	const char *destination;
 	char	   *parent;
 
-	write_toc(archive, plan);
+	write_toc(archive);
 	add_as_is(archive, BBGW_TOC_NAME);
-	for (uint32 i = 0; i < plan->nunits; i++)
-	{
-		char	   *name = psprintf("%s%s",
-									bbgw_name_data(plan->tables[units[i].table].dump_id,
-												   units[i].slice),
-									suffix(archive->backup));
-
-		add_to_manifest(archive, name, &units[i].file);
-		pfree(name);
-	}
 	bbgw_manifest_end(archive->manifest);
 
 	destination = archive->backup->order.destination;

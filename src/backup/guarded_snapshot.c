@@ -23,9 +23,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "snapshot/asof.h"
-#include "guard/guard.h"
 #include "backup/guarded_snapshot.h"
+#include "guard/guard.h"
+#include "snapshot/asof.h"
 
 /* how often to look for commits, and for prepared transactions, to end, in ms */
 #define COMMIT_NAP	 5
@@ -136,7 +136,6 @@ has_catalog_tables(void)
 		elog(ERROR, "could not read pg_class: %s", SPI_result_code_string(ret));
 	any = SPI_processed > 0;
 	SPI_freetuptable(SPI_tuptable);
-	bbgw_release_locks();
 	return any;
 }
 
@@ -153,11 +152,12 @@ bbgw_guarded_snapshot_take(BbgwBackup *backup, const BbgwRequestSettings *settin
 						   void (*nap)(long ms))
 {
 	MemoryContext context = CurrentMemoryContext;
+	BbgwGuard  *guard = bbgw_guard_of(backup->number);
 	dsm_segment *snapshot;
 	dsm_segment *needed;
 	bool		catalog_tables;
 
-	bbgw_guard_arm(backup, (uint64) settings->max_preserved_size * 1024);
+	bbgw_guard_arm(guard, backup->id, (uint64) settings->max_preserved_size * 1024);
 	wait_for_commits(settings->commit_timeout, nap);
 	wait_for_prepared_transactions(settings->prepared_transactions, nap);
 
@@ -168,9 +168,10 @@ bbgw_guarded_snapshot_take(BbgwBackup *backup, const BbgwRequestSettings *settin
 	SPI_connect();
 	needed = bbgw_needed_create();
 	catalog_tables = has_catalog_tables();
+	bbgw_release_locks();
 	SPI_finish();
 	dsm_pin_mapping(needed);
-	bbgw_guard_publish(backup, needed);
+	bbgw_guard_publish(guard, needed);
 
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	backup->snapshot = dsm_segment_handle(snapshot);

@@ -10,8 +10,8 @@
 #ifndef BBGW_GUARDED_SNAPSHOT_H
 #define BBGW_GUARDED_SNAPSHOT_H
 
-#include "guard/guard_set.h"
 #include "backup/request.h"
+#include "guard/guard_set.h"
 
 extern BbgwNeededSet *bbgw_guarded_snapshot_take(BbgwBackup *backup,
 												 const BbgwRequestSettings *settings,

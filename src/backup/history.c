@@ -37,6 +37,7 @@
 #include "utils/timestamp.h"
 
 #include "backup/history.h"
+#include "guard/guard_shmem.h"
 #include "paths.h"
 
 /* what becomes of a backup that the server did not outlive */
@@ -107,7 +108,7 @@ backup_to_json(const BbgwBackup *backup, const char *status)
 	append_number(&buf, "tables", pg_atomic_read_u64((pg_atomic_uint64 *) &backup->tables_done));
 	append_number(&buf, "bytes_read", pg_atomic_read_u64((pg_atomic_uint64 *) &backup->bytes_done));
 	append_number(&buf, "bytes_written", pg_atomic_read_u64((pg_atomic_uint64 *) &backup->bytes_written));
-	append_number(&buf, "files_preserved", pg_atomic_read_u64((pg_atomic_uint64 *) &backup->files_preserved));
+	append_number(&buf, "files_preserved", pg_atomic_read_u64(&bbgw_guard_of(backup->number)->files_preserved));
 	append_number(&buf, "lock_yields", pg_atomic_read_u64((pg_atomic_uint64 *) &backup->lock_yields));
 	append_text(&buf, "error", error_text(&backup->error));
 	appendStringInfoString(&buf, "}\n");

@@ -36,17 +36,20 @@
 #include "utils/wait_event.h"
 
 #include "archive/archive.h"
-#include "snapshot/asof.h"
-#include "bgworker.h"
-#include "guard/guard.h"
 #include "backup/guarded_snapshot.h"
 #include "backup/history.h"
-#include "snapshot/lockpass.h"
-#include "paths.h"
+#include "backup/leader.h"
 #include "backup/pgdump.h"
-#include "guard/registry.h"
 #include "backup/schema.h"
+#include "bgworker.h"
+#include "copy/plan.h"
+#include "copy/worker.h"
+#include "guard/guard.h"
+#include "guard/registry.h"
 #include "guard/sweep.h"
+#include "paths.h"
+#include "snapshot/asof.h"
+#include "snapshot/lockpass.h"
 
 /* how often the leader looks after its workers, in ms */
 #define WATCH_INTERVAL 20
@@ -55,6 +58,7 @@
 #define DISARM_TIMEOUT 5000
 
 static BbgwBackup *my_backup;
+static BbgwGuard *my_guard;
 static BbgwArchive *archive = NULL;
 static BackgroundWorkerHandle *worker_handles[BBGW_MAX_JOBS];
 static BbgwNeededSet *needed;
@@ -122,7 +126,7 @@ end_backup(bool exiting)
 		LWLockRelease(bbgw_shared->lock);
 	}
 
-	bbgw_guard_disarm(my_backup, my_backup->snapshot == DSM_HANDLE_INVALID ? 0 : DISARM_TIMEOUT);
+	bbgw_guard_disarm(my_guard, my_backup->snapshot == DSM_HANDLE_INVALID ? 0 : DISARM_TIMEOUT);
 	if (OidIsValid(MyDatabaseId))
 	{
 		if (!exiting)
@@ -147,7 +151,7 @@ end_backup(bool exiting)
 						my_backup->id, NameStr(my_backup->order.datname),
 						my_backup->order.destination, status),
 				 errdetail(UINT64_FORMAT " files were preserved for it, " UINT64_FORMAT " times it gave up a lock to others.",
-						   pg_atomic_read_u64(&my_backup->files_preserved),
+						   pg_atomic_read_u64(&my_guard->files_preserved),
 						   pg_atomic_read_u64(&my_backup->lock_yields))));
 	}
 
@@ -191,7 +195,7 @@ check_on_others(void)
 	BbgwError	worker_error;
 
 	CHECK_FOR_INTERRUPTS();
-	bbgw_guard_check(my_backup);
+	bbgw_guard_check(my_guard);
 
 	/* look at the processes first, as they leave their word before they go */
 	for (int i = 0; i < my_backup->order.jobs; i++)
@@ -253,14 +257,12 @@ read_request(void)
 static void
 start_workers(void)
 {
-	int			backup_number = (int) (my_backup - bbgw_shared->backups);
-
 	for (int i = 0; i < my_backup->order.jobs; i++)
 	{
 		pid_t		pid;
 
-		if (!bbgw_bgworker_register("bbgw_worker_main", "worker",
-									Int32GetDatum(backup_number * BBGW_MAX_JOBS + i),
+		if (!bbgw_bgworker_register(BBGW_WORKER_MAIN, "worker",
+									Int32GetDatum(my_backup->number * BBGW_MAX_JOBS + i),
 									my_backup->id, BGW_NEVER_RESTART,
 									&worker_handles[i]))
 			ereport(ERROR,
@@ -312,8 +314,9 @@ make_plan(const BbgwRequest *request)
 
 	dsm_pin_mapping(seg);
 	plan = dsm_segment_address(seg);
-	dumped = bbgw_archive_take_over(archive, plan);
-	bbgw_plan_release_others(plan, my_backup, needed);
+	bbgw_plan_announce_files(plan, archive);
+	dumped = bbgw_archive_take_over(archive);
+	bbgw_plan_release_others(plan, my_guard, needed);
 
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	my_backup->plan = dsm_segment_handle(seg);
@@ -353,7 +356,7 @@ look_after_workers(void)
 }
 
 static void
-wait_for_workers(BbgwPlan *plan)
+wait_for_workers(void)
 {
 	bool		finished = false;
 
@@ -370,10 +373,6 @@ wait_for_workers(BbgwPlan *plan)
 		if (!finished)
 			nap(WATCH_INTERVAL);
 	}
-
-	for (uint32 i = 0; i < plan->nunits; i++)
-		if (!BBGW_PLAN_UNITS(plan)[i].done)
-			elog(ERROR, "unit %u of the backup was not done", i);
 }
 
 static void
@@ -404,11 +403,12 @@ run_backup(void)
 	bbgw_schema_wait(&schema);
 	plan = make_plan(request);
 	bbgw_archive_convert(archive, look_after_workers);
-	wait_for_workers(plan);
+	wait_for_workers();
 
 	set_phase(BBGW_PHASE_FINISHING);
 	check_on_others();
-	bbgw_archive_finish(archive, plan);
+	bbgw_plan_deliver_files(plan, archive);
+	bbgw_archive_finish(archive);
 
 	/* whatever happens to this process */
 	completed = true;
@@ -425,6 +425,7 @@ bbgw_leader_main(Datum arg)
 	bool		wanted;
 
 	my_backup = &bbgw_shared->backups[DatumGetInt32(arg)];
+	my_guard = bbgw_guard_of(DatumGetInt32(arg));
 
 	/*
 	 * The caller may have given up before we came, and the slot be another's.  Or
@@ -446,6 +447,7 @@ bbgw_leader_main(Datum arg)
 	before_shmem_exit(leader_exit, 0);
 
 	bbgw_bgworker_connect(my_backup->order.dboid);
+	bbgw_asof_settings();
 
 	leader_context = AllocSetContextCreate(TopMemoryContext, "backup_bgw leader",
 										   ALLOCSET_DEFAULT_SIZES);

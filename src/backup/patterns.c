@@ -25,8 +25,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "snapshot/asof.h"
 #include "backup/request.h"
+#include "snapshot/asof.h"
 
 /* database, schema, name: as many dots as a pattern may have, plus one */
 #define MAX_PARTS 3

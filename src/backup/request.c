@@ -21,8 +21,8 @@
 #include "storage/fd.h"
 #include "utils/guc.h"
 
-#include "paths.h"
 #include "backup/request.h"
+#include "paths.h"
 
 /*
  * Parses 'none', 'lz4' or 'lz4:LEVEL'.

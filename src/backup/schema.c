@@ -15,9 +15,9 @@
  */
 #include "postgres.h"
 
-#include "snapshot/lockpass.h"
 #include "backup/pgdump.h"
 #include "backup/schema.h"
+#include "snapshot/lockpass.h"
 
 /* how often to look whether pg_dump is as of S, and then at its session, in ms */
 #define START_INTERVAL 500

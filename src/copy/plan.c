@@ -26,9 +26,9 @@
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 
-#include "snapshot/asof.h"
-#include "guard/guard.h"
 #include "copy/plan.h"
+#include "guard/guard.h"
+#include "snapshot/asof.h"
 
 static const char *const plan_query =
 	"SELECT DISTINCT ON (c.oid) c.oid, n.nspname, c.relname, c.relam,"
@@ -274,7 +274,7 @@ bbgw_plan_create(const BbgwToc *toc, int slice_size, BbgwNeededSet *needed)
  * what is in the plan, and the catalogs.
  */
 void
-bbgw_plan_release_others(const BbgwPlan *plan, BbgwBackup *backup, BbgwNeededSet *needed)
+bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard, BbgwNeededSet *needed)
 {
 	bool	   *planned = palloc_extended(Max(needed->nfiles, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 
@@ -296,7 +296,35 @@ bbgw_plan_release_others(const BbgwPlan *plan, BbgwBackup *backup, BbgwNeededSet
 						  file->owner != LargeObjectRelationId;
 
 		if (!planned[i] && !is_catalog)
-			bbgw_guard_done(backup, file);
+			bbgw_guard_done(guard, file);
 	}
 	pfree(planned);
+}
+
+/*
+ * Tells the archive which data files workers will write.
+ */
+void
+bbgw_plan_announce_files(const BbgwPlan *plan, BbgwArchive *archive)
+{
+	for (uint32 i = 0; i < plan->ntables; i++)
+		bbgw_archive_add_table(archive, plan->tables[i].dump_id,
+							   (int) plan->tables[i].nunits);
+}
+
+/*
+ * Gives the archive what workers have written.  The plan has been carried out.
+ */
+void
+bbgw_plan_deliver_files(const BbgwPlan *plan, BbgwArchive *archive)
+{
+	const BbgwUnit *units = BBGW_PLAN_UNITS(plan);
+
+	for (uint32 i = 0; i < plan->nunits; i++)
+	{
+		if (!units[i].done)
+			elog(ERROR, "unit %u of the backup was not done", i);
+		bbgw_archive_add_data(archive, plan->tables[units[i].table].dump_id,
+							  units[i].slice, &units[i].file);
+	}
 }

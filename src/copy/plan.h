@@ -15,10 +15,9 @@
 
 #include "backup_bgw.h"
 
-#include "guard/guard_set.h"
-#include "archive/sink.h"
+#include "archive/archive.h"
+#include "guard/guard.h"
 #include "snapshot/storage.h"
-#include "archive/toc.h"
 
 /* A table; constant once the plan is published, but for nunits_done */
 typedef struct BbgwTable
@@ -69,7 +68,9 @@ typedef struct BbgwPlan
 
 extern dsm_segment *bbgw_plan_create(const BbgwToc *toc, int slice_size,
 									 BbgwNeededSet *needed);
-extern void bbgw_plan_release_others(const BbgwPlan *plan, BbgwBackup *backup,
+extern void bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard,
 									 BbgwNeededSet *needed);
+extern void bbgw_plan_announce_files(const BbgwPlan *plan, BbgwArchive *archive);
+extern void bbgw_plan_deliver_files(const BbgwPlan *plan, BbgwArchive *archive);
 
 #endif							/* BBGW_PLAN_H */

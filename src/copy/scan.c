@@ -39,11 +39,11 @@
 #include "utils/wait_event.h"
 
 #include "archive/archive.h"
-#include "snapshot/asof.h"
 #include "copy/rowtext.h"
 #include "copy/scan.h"
 #include "copy/tablelock.h"
 #include "copy/throttle.h"
+#include "snapshot/asof.h"
 
 /* how often the worker looks around, in microseconds */
 #define LOOK_INTERVAL 2000
@@ -265,7 +265,7 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 	}
 
 	if (!begun)
-		bbgw_sink_begin(sink, bbgw_archive_data_path(scan.backup, table, scan.unit->slice));
+		bbgw_sink_begin(sink, bbgw_archive_data_path(scan.backup, table->dump_id, scan.unit->slice));
 	rel = open_storage(&table->heap);
 	toast.rel = open_storage(&table->toast);
 	toast.index = open_storage(&table->toast_index);

@@ -22,11 +22,12 @@
 #include "utils/wait_event.h"
 
 #include "archive/archive.h"
-#include "snapshot/asof.h"
 #include "bgworker.h"
-#include "guard/guard.h"
 #include "copy/scan.h"
+#include "copy/worker.h"
+#include "guard/guard.h"
 #include "guard/sweep.h"
+#include "snapshot/asof.h"
 
 /* preserved files that have been read are unlinked when there is so much of them */
 #define RELEASE_BYTES (16 * 1024 * 1024)
@@ -36,6 +37,7 @@
 #define LEFTOVER_NAP 10
 
 static BbgwBackup *my_backup;
+static BbgwGuard *my_guard;
 static BbgwWorkerSlot *my_slot;
 static dsm_handle snapshot;
 static BbgwPlan *plan;
@@ -110,18 +112,18 @@ back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 		return false;
 	}
 	bbgw_sink_end(sink, &unit->file);
-	bbgw_guard_check(my_backup);
+	bbgw_guard_check(my_guard);
 
 	error_context_stack = callback.previous;
 	unit->done = true;
 	if (pg_atomic_add_fetch_u32(&table->nunits_done, 1) == table->nunits)
 	{
 		pg_atomic_fetch_add_u64(&my_backup->tables_done, 1);
-		bbgw_guard_done(my_backup, &needed->files[table->heap.needed]);
+		bbgw_guard_done(my_guard, &needed->files[table->heap.needed]);
 		if (OidIsValid(table->toast.oid))
 		{
-			bbgw_guard_done(my_backup, &needed->files[table->toast.needed]);
-			bbgw_guard_done(my_backup, &needed->files[table->toast_index.needed]);
+			bbgw_guard_done(my_guard, &needed->files[table->toast.needed]);
+			bbgw_guard_done(my_guard, &needed->files[table->toast_index.needed]);
 		}
 	}
 	show_relation(NULL);
@@ -134,12 +136,12 @@ back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 static void
 release_files(void)
 {
-	if (pg_atomic_read_u64(&my_backup->released_bytes) < RELEASE_BYTES &&
-		pg_atomic_read_u64(&my_backup->released_files) < RELEASE_FILES)
+	if (pg_atomic_read_u64(&my_guard->released_bytes) < RELEASE_BYTES &&
+		pg_atomic_read_u64(&my_guard->released_files) < RELEASE_FILES)
 		return;
 
-	pg_atomic_write_u64(&my_backup->released_bytes, 0);
-	pg_atomic_write_u64(&my_backup->released_files, 0);
+	pg_atomic_write_u64(&my_guard->released_bytes, 0);
+	pg_atomic_write_u64(&my_guard->released_files, 0);
 	bbgw_asof_leave();
 	bbgw_sweep();
 }
@@ -172,7 +174,7 @@ take_preserved(void)
 
 	if (position == 0)
 	{
-		uint64		now = pg_atomic_read_u64(&my_backup->files_preserved);
+		uint64		now = pg_atomic_read_u64(&my_guard->files_preserved);
 
 		if (now == known)
 			return NULL;
@@ -264,13 +266,11 @@ static void
 wait_for_plan(void)
 {
 	dsm_handle	plan_handle;
-	dsm_handle	needed_handle;
 
 	for (;;)
 	{
 		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
 		plan_handle = my_backup->plan;
-		needed_handle = my_backup->needed;
 		snapshot = my_backup->snapshot;
 		LWLockRelease(bbgw_shared->lock);
 
@@ -281,7 +281,7 @@ wait_for_plan(void)
 	ConditionVariableCancelSleep();
 
 	plan = attach(plan_handle);
-	needed = attach(needed_handle);
+	needed = attach(bbgw_guard_needed(my_guard));
 	units = BBGW_PLAN_UNITS(plan);
 }
 
@@ -315,6 +315,7 @@ void
 bbgw_worker_main(Datum arg)
 {
 	my_backup = &bbgw_shared->backups[DatumGetInt32(arg) / BBGW_MAX_JOBS];
+	my_guard = bbgw_guard_of(my_backup->number);
 	my_slot = &my_backup->workers[DatumGetInt32(arg) % BBGW_MAX_JOBS];
 	before_shmem_exit(worker_exit, 0);
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
@@ -322,6 +323,7 @@ bbgw_worker_main(Datum arg)
 	LWLockRelease(bbgw_shared->lock);
 
 	bbgw_bgworker_connect(my_backup->order.dboid);
+	bbgw_asof_settings();
 
 	MemoryContextSwitchTo(TopMemoryContext);
 	PG_TRY();

@@ -67,7 +67,7 @@ static bool commit_in_flight = false;
 static pg_atomic_uint32 *
 my_counter(void)
 {
-	return &BBGW_COMMIT_COUNTERS(bbgw_shared)[BBGW_MY_PROC_NUMBER];
+	return &BBGW_COMMIT_COUNTERS[BBGW_MY_PROC_NUMBER];
 }
 
 static void
@@ -91,22 +91,22 @@ end_commit(void)
 static void
 fail_backups(int64 id, const ErrorData *edata)
 {
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(bbgw_guards->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < bbgw_max_backups; i++)
 	{
-		BbgwBackup *backup = &bbgw_shared->backups[i];
-		PGPROC	   *leader;
+		BbgwGuard  *guard = &bbgw_guards->guards[i];
+		PGPROC	   *owner;
 
-		if (backup->guard_database != MyDatabaseId || backup->guard_failed ||
-			(id != 0 && id != backup->id))
+		if (guard->database != MyDatabaseId || guard->failed ||
+			(id != 0 && id != guard->backup_id))
 			continue;
-		bbgw_error_capture(&backup->guard_error, edata);
-		backup->guard_failed = true;
-		leader = backup->leader_pid ? BackendPidGetProc(backup->leader_pid) : NULL;
-		if (leader)
-			SetLatch(&leader->procLatch);
+		bbgw_error_capture(&guard->error, edata);
+		guard->failed = true;
+		owner = BackendPidGetProc(guard->owner_pid);
+		if (owner)
+			SetLatch(&owner->procLatch);
 	}
-	LWLockRelease(bbgw_shared->lock);
+	LWLockRelease(bbgw_guards->lock);
 }
 
 static void
@@ -169,10 +169,10 @@ preserve_file(BbgwParties *parties, const RelFileLocator *locator, uint64 *bytes
 		 */
 		if (file && party->max_bytes > 0 &&
 			(pg_atomic_read_u32(&file->flags) & BBGW_FILE_PRESERVED) == 0 &&
-			pg_atomic_read_u64(&party->backup->preserved_bytes) + *bytes > party->max_bytes)
+			pg_atomic_read_u64(&party->guard->preserved_bytes) + *bytes > party->max_bytes)
 		{
 			fail_for_limit(party);
-			party->backup = NULL;
+			party->guard = NULL;
 		}
 		else if (file == NULL || bbgw_party_mark(party, file, *bytes))
 			needed = true;
@@ -298,7 +298,7 @@ guard_xact_callback(XactEvent event, void *arg)
 			if (nfiles == 0)
 				break;
 			begin_commit();
-			if (pg_atomic_read_u32(&bbgw_shared->guards_armed) > 0)
+			if (pg_atomic_read_u32(&bbgw_guards->armed) > 0)
 				try_to_preserve_files(files, nfiles);
 			pfree(files);
 			break;
@@ -336,7 +336,7 @@ bbgw_guard_commits(void)
 
 	pg_memory_barrier();
 	for (int i = 0; i < MaxBackends; i++)
-		commits->seen[i] = pg_atomic_read_u32(&BBGW_COMMIT_COUNTERS(bbgw_shared)[i]);
+		commits->seen[i] = pg_atomic_read_u32(&BBGW_COMMIT_COUNTERS[i]);
 	return commits;
 }
 
@@ -352,7 +352,7 @@ bbgw_guard_drained(BbgwCommits *commits, int *pid)
 		int			i = commits->first;
 
 		if (commits->seen[i] % 2 == 1 && i != BBGW_MY_PROC_NUMBER &&
-			commits->seen[i] == pg_atomic_read_u32(&BBGW_COMMIT_COUNTERS(bbgw_shared)[i]))
+			commits->seen[i] == pg_atomic_read_u32(&BBGW_COMMIT_COUNTERS[i]))
 		{
 			*pid = ProcGlobal->allProcs[i].pid;
 			return false;

@@ -17,17 +17,18 @@
 #define BBGW_GUARD_H
 
 #include "guard/guard_set.h"
-#include "shmem.h"
+#include "guard/guard_shmem.h"
 
 /* Commits that were in flight at some moment; opaque */
 typedef struct BbgwCommits BbgwCommits;
 
 /* guard_arm.c */
-extern void bbgw_guard_arm(BbgwBackup *backup, uint64 max_bytes);
-extern void bbgw_guard_publish(BbgwBackup *backup, dsm_segment *segment);
-extern void bbgw_guard_disarm(BbgwBackup *backup, int timeout);
-extern void bbgw_guard_check(const BbgwBackup *backup);
-extern void bbgw_guard_done(BbgwBackup *backup, BbgwNeededFile *file);
+extern void bbgw_guard_arm(BbgwGuard *guard, int64 backup_id, uint64 max_bytes);
+extern void bbgw_guard_publish(BbgwGuard *guard, dsm_segment *segment);
+extern dsm_handle bbgw_guard_needed(BbgwGuard *guard);
+extern void bbgw_guard_disarm(BbgwGuard *guard, int timeout);
+extern void bbgw_guard_check(const BbgwGuard *guard);
+extern void bbgw_guard_done(BbgwGuard *guard, BbgwNeededFile *file);
 
 extern bool bbgw_guard_armed(Oid database);
 

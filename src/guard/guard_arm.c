@@ -16,15 +16,15 @@
 #include "guard/registry.h"
 
 /*
- * Arms the guard for a backup of the current database.  Until its set is
- * published, all files are preserved.  "max_bytes" limits what may be preserved
- * after that (0: no limit).
+ * Arms the guard for a backup of the current database, which the calling process
+ * leads.  Until its set is published, all files are preserved.  "max_bytes"
+ * limits what may be preserved after that (0: no limit).
  *
  * S must be taken only after the commits that are in flight now have ended; see
  * bbgw_guard_commits().
  */
 void
-bbgw_guard_arm(BbgwBackup *backup, uint64 max_bytes)
+bbgw_guard_arm(BbgwGuard *guard, int64 backup_id, uint64 max_bytes)
 {
 	RelFileNumber registry;
 
@@ -32,19 +32,21 @@ bbgw_guard_arm(BbgwBackup *backup, uint64 max_bytes)
 	bbgw_registry_lock();
 	registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId);
 
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(bbgw_guards->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < bbgw_max_backups && registry == InvalidRelFileNumber; i++)
-		if (bbgw_shared->backups[i].guard_database == MyDatabaseId)
-			registry = bbgw_shared->backups[i].guard_registry;
+		if (bbgw_guards->guards[i].database == MyDatabaseId)
+			registry = bbgw_guards->guards[i].registry;
 	if (registry == InvalidRelFileNumber)
 		registry = bbgw_registry_next();
-	backup->guard_registry = registry;
-	backup->guard_failed = false;
-	backup->needed = DSM_HANDLE_INVALID;
-	backup->max_preserved_bytes = max_bytes;
-	backup->guard_database = MyDatabaseId;
-	pg_atomic_fetch_add_u32(&bbgw_shared->guards_armed, 1);
-	LWLockRelease(bbgw_shared->lock);
+	guard->registry = registry;
+	guard->failed = false;
+	guard->needed = DSM_HANDLE_INVALID;
+	guard->max_bytes = max_bytes;
+	guard->backup_id = backup_id;
+	guard->owner_pid = MyProcPid;
+	guard->database = MyDatabaseId;
+	pg_atomic_fetch_add_u32(&bbgw_guards->armed, 1);
+	LWLockRelease(bbgw_guards->lock);
 
 	bbgw_registry_unlock();
 }
@@ -54,21 +56,21 @@ bbgw_guard_arm(BbgwBackup *backup, uint64 max_bytes)
  * until the guard was disarmed.  Needs a transaction.
  */
 void
-bbgw_guard_publish(BbgwBackup *backup, dsm_segment *segment)
+bbgw_guard_publish(BbgwGuard *guard, dsm_segment *segment)
 {
 	BbgwPreservedAt *records;
 	int			n;
 	BbgwParty	party = {0};
 
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	backup->needed = dsm_segment_handle(segment);
-	LWLockRelease(bbgw_shared->lock);
+	LWLockAcquire(bbgw_guards->lock, LW_EXCLUSIVE);
+	guard->needed = dsm_segment_handle(segment);
+	LWLockRelease(bbgw_guards->lock);
 
 	/* those that were preserved until now have not been counted */
-	party.backup = backup;
-	party.id = backup->id;
+	party.guard = guard;
+	party.id = guard->backup_id;
 	party.set = dsm_segment_address(segment);
-	records = bbgw_registry_read(backup->guard_registry, &n);
+	records = bbgw_registry_read(guard->registry, &n);
 	for (int i = 0; i < n; i++)
 	{
 		BbgwPreserved *record = &records[i].record;
@@ -80,23 +82,37 @@ bbgw_guard_publish(BbgwBackup *backup, dsm_segment *segment)
 }
 
 /*
+ * The segment of the published set; invalid if there is none.
+ */
+dsm_handle
+bbgw_guard_needed(BbgwGuard *guard)
+{
+	dsm_handle	handle;
+
+	LWLockAcquire(bbgw_guards->lock, LW_SHARED);
+	handle = guard->needed;
+	LWLockRelease(bbgw_guards->lock);
+	return handle;
+}
+
+/*
  * Disarms the guard, if it was armed, and waits "timeout" ms at most for commits
  * in flight that may still be adding to the registry.  If that is not enough a
  * later sweep will find what they have added.  Takes no lock but LWLocks, and
  * raises nothing.
  */
 void
-bbgw_guard_disarm(BbgwBackup *backup, int timeout)
+bbgw_guard_disarm(BbgwGuard *guard, int timeout)
 {
 	BbgwCommits *commits;
 	int			pid;
 
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	if (OidIsValid(backup->guard_database))
-		pg_atomic_fetch_sub_u32(&bbgw_shared->guards_armed, 1);
-	backup->guard_database = InvalidOid;
-	backup->needed = DSM_HANDLE_INVALID;
-	LWLockRelease(bbgw_shared->lock);
+	LWLockAcquire(bbgw_guards->lock, LW_EXCLUSIVE);
+	if (OidIsValid(guard->database))
+		pg_atomic_fetch_sub_u32(&bbgw_guards->armed, 1);
+	guard->database = InvalidOid;
+	guard->needed = DSM_HANDLE_INVALID;
+	LWLockRelease(bbgw_guards->lock);
 
 	commits = bbgw_guard_commits();
 	for (int waited = 0; waited < timeout && !bbgw_guard_drained(commits, &pid); waited += 10)
@@ -109,16 +125,16 @@ bbgw_guard_disarm(BbgwBackup *backup, int timeout)
  * was complete.
  */
 void
-bbgw_guard_check(const BbgwBackup *backup)
+bbgw_guard_check(const BbgwGuard *guard)
 {
 	bool		failed;
 	BbgwError	error;
 
-	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
-	failed = backup->guard_failed;
+	LWLockAcquire(bbgw_guards->lock, LW_SHARED);
+	failed = guard->failed;
 	if (failed)
-		error = backup->guard_error;
-	LWLockRelease(bbgw_shared->lock);
+		error = guard->error;
+	LWLockRelease(bbgw_guards->lock);
 
 	if (failed)
 		bbgw_error_throw(&error, "files that the backup needs were lost");
@@ -128,15 +144,15 @@ bbgw_guard_check(const BbgwBackup *backup)
  * The backup needs a file no more.
  */
 void
-bbgw_guard_done(BbgwBackup *backup, BbgwNeededFile *file)
+bbgw_guard_done(BbgwGuard *guard, BbgwNeededFile *file)
 {
 	uint32		before = pg_atomic_fetch_or_u32(&file->flags, BBGW_FILE_DONE);
 
 	if ((before & (BBGW_FILE_DONE | BBGW_FILE_PRESERVED)) == BBGW_FILE_PRESERVED)
 	{
-		pg_atomic_fetch_sub_u64(&backup->preserved_bytes, file->bytes);
-		pg_atomic_fetch_add_u64(&backup->released_bytes, file->bytes);
-		pg_atomic_fetch_add_u64(&backup->released_files, 1);
+		pg_atomic_fetch_sub_u64(&guard->preserved_bytes, file->bytes);
+		pg_atomic_fetch_add_u64(&guard->released_bytes, file->bytes);
+		pg_atomic_fetch_add_u64(&guard->released_files, 1);
 	}
 }
 
@@ -148,9 +164,9 @@ bbgw_guard_armed(Oid database)
 {
 	bool		armed = false;
 
-	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	LWLockAcquire(bbgw_guards->lock, LW_SHARED);
 	for (int i = 0; i < bbgw_max_backups; i++)
-		armed |= bbgw_shared->backups[i].guard_database == database;
-	LWLockRelease(bbgw_shared->lock);
+		armed |= bbgw_guards->guards[i].database == database;
+	LWLockRelease(bbgw_guards->lock);
 	return armed;
 }

@@ -42,29 +42,29 @@ bbgw_parties_find(void)
 	BbgwParties *parties = palloc0(offsetof(BbgwParties, party) +
 								   bbgw_max_backups * sizeof(BbgwParty));
 
-	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	LWLockAcquire(bbgw_guards->lock, LW_SHARED);
 	for (int i = 0; i < bbgw_max_backups; i++)
 	{
-		BbgwBackup *backup = &bbgw_shared->backups[i];
+		BbgwGuard  *guard = &bbgw_guards->guards[i];
 		BbgwParty  *party = &parties->party[parties->n];
 
-		if (backup->guard_database != MyDatabaseId || backup->guard_failed)
+		if (guard->database != MyDatabaseId || guard->failed)
 			continue;
-		party->backup = backup;
-		party->id = backup->id;
-		party->handle = backup->needed;
-		party->registry = backup->guard_registry;
-		party->max_bytes = backup->max_preserved_bytes;
+		party->guard = guard;
+		party->id = guard->backup_id;
+		party->handle = guard->needed;
+		party->registry = guard->registry;
+		party->max_bytes = guard->max_bytes;
 		parties->n++;
 	}
-	LWLockRelease(bbgw_shared->lock);
+	LWLockRelease(bbgw_guards->lock);
 
 	for (int i = 0; i < parties->n; i++)
 	{
 		BbgwParty  *party = &parties->party[i];
 
 		if (party->handle != DSM_HANDLE_INVALID && !attach_set(party))
-			party->backup = NULL;
+			party->guard = NULL;
 	}
 	return parties;
 }
@@ -90,7 +90,7 @@ bbgw_party_needs(const BbgwParty *party, Oid tablespace, RelFileNumber number,
 				 BbgwNeededFile **file)
 {
 	*file = NULL;
-	if (party->backup == NULL)
+	if (party->guard == NULL)
 		return false;
 	if (party->handle == DSM_HANDLE_INVALID)
 		return true;
@@ -114,8 +114,8 @@ bbgw_party_mark(const BbgwParty *party, BbgwNeededFile *file, uint64 bytes)
 		return false;
 	if ((before & BBGW_FILE_PRESERVED) == 0)
 	{
-		pg_atomic_fetch_add_u64(&party->backup->preserved_bytes, bytes);
-		if (pg_atomic_fetch_add_u64(&party->backup->files_preserved, 1) == 0)
+		pg_atomic_fetch_add_u64(&party->guard->preserved_bytes, bytes);
+		if (pg_atomic_fetch_add_u64(&party->guard->files_preserved, 1) == 0)
 			ereport(LOG_SERVER_ONLY,
 					(errmsg("backup " INT64_FORMAT ": file of %s is preserved, the first one",
 							party->id, BBGW_FILE_NAME(party->set, file)),

@@ -11,12 +11,12 @@
 #define BBGW_GUARD_PARTIES_H
 
 #include "guard/guard_set.h"
-#include "shmem.h"
+#include "guard/guard_shmem.h"
 
 /* A backup whose guard is armed, as it was at some moment */
 typedef struct BbgwParty
 {
-	BbgwBackup *backup;			/* NULL: failed meanwhile */
+	BbgwGuard  *guard;			/* NULL: failed meanwhile */
 	int64		id;
 	dsm_handle	handle;			/* of the set; invalid: needs everything yet */
 	RelFileNumber registry;

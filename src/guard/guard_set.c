@@ -23,7 +23,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "snapshot/asof.h"
 #include "guard/guard_set.h"
 
 static const char *const needed_query =
@@ -86,7 +85,8 @@ get_name(HeapTuple tuple, int column)
 /*
  * Makes the set in a new segment, from pg_class as of S.
  *
- * The caller is as of S, has it as active snapshot, and is connected to SPI.
+ * The caller is as of S, has it as active snapshot, and is connected to SPI.  The
+ * locks that the query takes are left to it.
  */
 dsm_segment *
 bbgw_needed_create(void)
@@ -135,7 +135,6 @@ bbgw_needed_create(void)
 	}
 	pfree(names.data);
 	SPI_freetuptable(SPI_tuptable);
-	bbgw_release_locks();
 
 	qsort(set->files, set->nfiles, sizeof(BbgwNeededFile), compare_files);
 	return seg;

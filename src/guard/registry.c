@@ -44,8 +44,8 @@
 #include "storage/bufmgr.h"
 #include "storage/lock.h"
 
+#include "guard/guard_shmem.h"
 #include "guard/registry.h"
-#include "shmem.h"
 
 #define FIRST_NUMBER   9700
 #define NUMBERS		   256
@@ -158,7 +158,7 @@ bbgw_registry_find(Oid tablespace, Oid database)
 RelFileNumber
 bbgw_registry_next(void)
 {
-	return FIRST_NUMBER + pg_atomic_fetch_add_u32(&bbgw_shared->next_registry, 1) % NUMBERS;
+	return FIRST_NUMBER + pg_atomic_fetch_add_u32(&bbgw_guards->next_registry, 1) % NUMBERS;
 }
 
 /*
@@ -174,7 +174,7 @@ bbgw_registry_append(RelFileNumber registry, const BbgwPreserved *records, int n
 	Relation	rel = open_registry(registry);
 	BlockNumber nblocks;
 
-	LWLockAcquire(bbgw_shared->registry_lock, LW_EXCLUSIVE);
+	LWLockAcquire(bbgw_guards->registry_lock, LW_EXCLUSIVE);
 	if (!smgrexists(RelationGetSmgr(rel), REGISTRY_FORK))
 	{
 		RelFileLocator locator = registry_locator(registry);
@@ -225,7 +225,7 @@ bbgw_registry_append(RelFileNumber registry, const BbgwPreserved *records, int n
 		nblocks = 0;
 	}
 
-	LWLockRelease(bbgw_shared->registry_lock);
+	LWLockRelease(bbgw_guards->registry_lock);
 	close_registry(rel);
 }
 
@@ -242,7 +242,7 @@ bbgw_registry_read(RelFileNumber registry, int *n)
 	int			size = 0;
 
 	*n = 0;
-	LWLockAcquire(bbgw_shared->registry_lock, LW_SHARED);
+	LWLockAcquire(bbgw_guards->registry_lock, LW_SHARED);
 	if (smgrexists(RelationGetSmgr(rel), REGISTRY_FORK))
 		nblocks = smgrnblocks(RelationGetSmgr(rel), REGISTRY_FORK);
 
@@ -273,7 +273,7 @@ bbgw_registry_read(RelFileNumber registry, int *n)
 		}
 		UnlockReleaseBuffer(buffer);
 	}
-	LWLockRelease(bbgw_shared->registry_lock);
+	LWLockRelease(bbgw_guards->registry_lock);
 	FreeFakeRelcacheEntry(rel);
 	return records;
 }
@@ -287,7 +287,7 @@ bbgw_registry_forget(RelFileNumber registry, const BbgwPreservedAt *records, int
 {
 	Relation	rel = open_registry(registry);
 
-	LWLockAcquire(bbgw_shared->registry_lock, LW_EXCLUSIVE);
+	LWLockAcquire(bbgw_guards->registry_lock, LW_EXCLUSIVE);
 	for (int i = 0; i < n;)
 	{
 		BlockNumber block = records[i].block;
@@ -303,7 +303,7 @@ bbgw_registry_forget(RelFileNumber registry, const BbgwPreservedAt *records, int
 		GenericXLogFinish(state);
 		UnlockReleaseBuffer(buffer);
 	}
-	LWLockRelease(bbgw_shared->registry_lock);
+	LWLockRelease(bbgw_guards->registry_lock);
 	close_registry(rel);
 }
 

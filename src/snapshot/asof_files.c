@@ -30,8 +30,8 @@
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
-#include "snapshot/asof.h"
 #include "guard/guard_parties.h"
+#include "snapshot/asof.h"
 
 /*
  * Does pg_class say at this moment, not as of S, that this is the relation's file?

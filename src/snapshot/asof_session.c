@@ -51,8 +51,9 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-#include "snapshot/asof.h"
+#include "privileges.h"
 #include "shmem.h"
+#include "snapshot/asof.h"
 
 #define SNAPSHOT_PREFIX "backup_bgw:"
 

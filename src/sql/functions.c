@@ -32,10 +32,13 @@
 #include "utils/jsonb.h"
 #include "utils/wait_event.h"
 
-#include "bgworker.h"
 #include "backup/history.h"
+#include "backup/leader.h"
 #include "backup/pgdump.h"
 #include "backup/request.h"
+#include "bgworker.h"
+#include "guard/guard_shmem.h"
+#include "privileges.h"
 
 PG_FUNCTION_INFO_V1(start_backup);
 PG_FUNCTION_INFO_V1(wait_backup);
@@ -88,6 +91,7 @@ take_slot(const BbgwOrder *order)
 		if (bbgw_shared->next_id == 0)
 			bbgw_shared->next_id = last_id + 1;
 		bbgw_backup_reset(backup);
+		bbgw_guard_reset(bbgw_guard_of(backup->number));
 		backup->id = bbgw_shared->next_id++;
 		backup->state = BBGW_STARTING;
 		backup->caller_waits = true;
@@ -115,8 +119,8 @@ start_leader(BbgwBackup *backup)
 	BackgroundWorkerHandle *handle;
 
 	/* if the server crashes it comes back, to find no backup but its files */
-	if (!bbgw_bgworker_register("bbgw_leader_main", "leader",
-								Int32GetDatum((int32) (backup - bbgw_shared->backups)),
+	if (!bbgw_bgworker_register(BBGW_LEADER_MAIN, "leader",
+								Int32GetDatum(backup->number),
 								backup->id, 1, &handle))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),

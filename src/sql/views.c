@@ -26,9 +26,10 @@
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
-#include "guard/guard_parties.h"
 #include "backup/history.h"
+#include "guard/guard_parties.h"
 #include "guard/registry.h"
+#include "privileges.h"
 
 PG_FUNCTION_INFO_V1(backup_bgw_progress);
 PG_FUNCTION_INFO_V1(backup_bgw_workers);
@@ -81,6 +82,7 @@ backup_bgw_progress(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 	{
 		BbgwBackup *backup = &backups[i];
+		BbgwGuard  *guard = bbgw_guard_of(backup->number);
 		Datum		values[21];
 		bool		nulls[21] = {0};
 		int			c = 0;
@@ -134,8 +136,8 @@ backup_bgw_progress(PG_FUNCTION_ARGS)
 			values[c] = IntervalPGetDatum(eta);
 		}
 		c++;
-		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->files_preserved));
-		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->preserved_bytes));
+		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&guard->files_preserved));
+		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&guard->preserved_bytes));
 		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->lock_yields));
 		Assert(c == lengthof(values));
 
