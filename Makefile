@@ -2,7 +2,7 @@
 #
 #   make && make install          for the server of $(PG_CONFIG)
 #   make installcheck             pg_regress and TAP, each on servers of its own
-#   make format                   clang-format over src/
+#   make format                   pgindent's formatting of src/, perltidy's of t/
 #
 # dev/test does all of it without touching the installed server.
 
@@ -33,10 +33,7 @@ PG_PROVE_FLAGS += -I $(srcdir)/t/lib
 # A changed header rebuilds everything; the tree is small.
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
 
-# clang-format comes near pgindent; dev/align does the columns.
-FORMATTED = $(SRCS) $(sort $(wildcard src/*.h src/*/*.h))
-
 .PHONY: format
 format:
-	clang-format -i --style=file $(FORMATTED)
-	perl -i dev/align $(FORMATTED)
+	dev/indent
+	perltidy --profile=.perltidyrc t/*.pl t/lib/*.pm dev/indent
