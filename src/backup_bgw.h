@@ -12,15 +12,15 @@
  *
  * The leader takes one MVCC snapshot S and holds it to the end.  All others
  * restore S from shared memory and read user data *and catalogs* as of S
- * (asof.c), so that nobody needs locks to keep definitions still.  Files that S
- * needs are kept still by the storage guard (guard.c), which looks at every
- * transaction of every session before it commits: a file that would be unlinked
- * stays until the backup has read it.
+ * (asof.c), so that nobody needs locks to keep definitions still.  Files that
+ * S needs are kept still by the storage guard (guard.c), which looks at every
+ * transaction of every session before it commits: a file that would be
+ * unlinked stays until the backup has read it.
  *
- * pg_dump writes the table of contents and everything but table data; the leader
- * turns the TABLE DATA entries into a plan in dynamic shared memory; the workers
- * take units from the plan and write one file each; the leader completes the
- * archive and renames it into place.
+ * pg_dump writes the table of contents and everything but table data; the
+ * leader turns the TABLE DATA entries into a plan in dynamic shared memory;
+ * the workers take units from the plan and write one file each; the leader
+ * completes the archive and renames it into place.
  *
  * Which file does what, lower ones knowing nothing of those above:
  *

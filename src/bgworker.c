@@ -4,10 +4,10 @@
  *	  What our background workers have in common:
  *	  their registration, their connection, their settings.
  *
- * Output functions depend on settings.  For the rows to be those of pg_dump, the
- * settings must be those that pg_dump makes.  Others may have been made for the
- * database or for all sessions that would end a long transaction.  What we commit,
- * the unlinking of files, no standby need have confirmed.
+ * Output functions depend on settings.  For the rows to be those of pg_dump,
+ * the settings must be those that pg_dump makes.  Others may have been made
+ * for the database or for all sessions that would end a long transaction.
+ * What we commit, the unlinking of files, no standby need have confirmed.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -26,9 +26,9 @@
 /*
  * Registers a background worker that runs "function" with the argument given,
  * for a backup (0: none in particular), and tells the calling process when it
- * starts and ends.  "restart_time" is as in BackgroundWorker: whether the worker
- * is to come back after a crash of the server, or if it exits with an error.
- * Returns false if no slot for background workers is free.
+ * starts and ends.  "restart_time" is as in BackgroundWorker: whether the
+ * worker is to come back after a crash of the server, or if it exits with an
+ * error.  Returns false if no slot for background workers is free.
  */
 bool
 bbgw_bgworker_register(const char *function, const char *role, Datum arg,
@@ -38,11 +38,13 @@ bbgw_bgworker_register(const char *function, const char *role, Datum arg,
 	BackgroundWorker worker;
 
 	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_flags =
+		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = restart_time;
 	strlcpy(worker.bgw_library_name, "backup_bgw", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_function_name, function,
+			sizeof(worker.bgw_function_name));
 	snprintf(worker.bgw_type, BGW_MAXLEN, "backup_bgw %s", role);
 	if (backup_id != 0)
 		snprintf(worker.bgw_name, BGW_MAXLEN, "backup_bgw %s for backup " INT64_FORMAT,
@@ -76,8 +78,8 @@ set(const char *name, const char *value)
 }
 
 /*
- * In such a worker: lets signals in, connects to a database (InvalidOid: to none)
- * as the superuser that initdb made, and makes all settings.
+ * In such a worker: lets signals in, connects to a database (InvalidOid: to
+ * none) as the superuser that initdb made, and makes all settings.
  */
 void
 bbgw_bgworker_connect(Oid dboid)
@@ -85,7 +87,8 @@ bbgw_bgworker_connect(Oid dboid)
 	/* the default handler would end us in the middle of anything */
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, BGWORKER_BYPASS_ALLOWCONN);
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid,
+											  BGWORKER_BYPASS_ALLOWCONN);
 
 	set("datestyle", "ISO");
 	set("intervalstyle", "postgres");
@@ -105,8 +108,8 @@ bbgw_bgworker_connect(Oid dboid)
 
 /*
  * In such a worker: sets search_path to what the database says, for names that
- * users give, or to nothing, so that every name of an object comes out qualified
- * and none of a user's objects is taken for one of the system's.
+ * users give, or to nothing, so that every name of an object comes out
+ * qualified and none of a user's objects is taken for one of the system's.
  */
 void
 bbgw_bgworker_search_path(bool of_database)

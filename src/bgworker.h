@@ -15,7 +15,8 @@
 #include "postmaster/bgworker.h"
 
 extern bool bbgw_bgworker_register(const char *function, const char *role,
-								   Datum arg, int64 backup_id, int restart_time,
+								   Datum arg, int64 backup_id,
+								   int restart_time,
 								   BackgroundWorkerHandle **handle);
 extern int64 bbgw_bgworker_backup_id(void);
 extern void bbgw_bgworker_connect(Oid dboid);

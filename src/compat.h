@@ -80,12 +80,15 @@ bbgw_relation_locator(Relation rel)
 
 /* Path of a fork, palloc'd.  18 made it a struct. */
 static inline char *
-bbgw_relation_path(Oid database, Oid tablespace, RelFileNumber number, ForkNumber fork)
+bbgw_relation_path(Oid database, Oid tablespace, RelFileNumber number,
+				   ForkNumber fork)
 {
 #if PG_VERSION_NUM < 180000
-	return GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER, fork);
+	return GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER,
+						   fork);
 #else
-	return pstrdup(GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER, fork).str);
+	return pstrdup(GetRelationPath(database, tablespace, number,
+								   INVALID_PROC_NUMBER, fork).str);
 #endif
 }
 
@@ -109,7 +112,8 @@ bbgw_file_write(File file, const void *data, int amount, off_t offset,
 /* 18 dropped ExecutorRun()'s execute_once */
 #if PG_VERSION_NUM < 180000
 #define BBGW_EXECUTOR_RUN_PARAMS \
-	QueryDesc  *queryDesc, ScanDirection direction, uint64 count, bool execute_once
+	QueryDesc  *queryDesc, ScanDirection direction, uint64 count, \
+	bool execute_once
 #define BBGW_EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
 #else
 #define BBGW_EXECUTOR_RUN_PARAMS \

@@ -28,8 +28,8 @@ capture_text(char *dst, Size size, const char *src)
 }
 
 /*
- * Copies what a user needs of an error to *error.  Any locking is the caller's.
- * Raises nothing.
+ * Copies what a user needs of an error to *error.  Any locking is the
+ * caller's.  Raises nothing.
  */
 void
 bbgw_error_capture(BbgwError *error, const ErrorData *edata)

@@ -23,6 +23,7 @@ typedef struct BbgwError
 } BbgwError;
 
 extern void bbgw_error_capture(BbgwError *error, const ErrorData *edata);
-pg_noreturn extern void bbgw_error_throw(const BbgwError *error, const char *fallback);
+pg_noreturn extern void bbgw_error_throw(const BbgwError *error,
+										 const char *fallback);
 
 #endif							/* BBGW_ERRORS_H */

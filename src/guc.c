@@ -29,7 +29,7 @@ int			bbgw_commit_timeout = 30000;
 static const struct config_enum_entry prepared_transactions_options[] = {
 	{"error", BBGW_PREPARED_ERROR, false},
 	{"wait", BBGW_PREPARED_WAIT, false},
-	{NULL, 0, false}};
+{NULL, 0, false}};
 
 static bool
 check_absolute_path(char **newval, void **extra, GucSource source)

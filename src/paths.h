@@ -40,6 +40,7 @@ extern char *bbgw_path_history(int64 id);
 extern char *bbgw_path_partial(const char *destination);
 extern char *bbgw_path_in(const char *directory, const char *name);
 extern char *bbgw_name_data(int dump_id, int slice);
-extern char *bbgw_name_default_destination(const char *datname, TimestampTz now);
+extern char *bbgw_name_default_destination(const char *datname,
+										   TimestampTz now);
 
 #endif							/* BBGW_PATHS_H */

@@ -38,8 +38,8 @@ bool
 bbgw_role_may_backup(Oid roleid)
 {
 	return superuser_arg(roleid) ||
-		   (has_privs_of_role(roleid, ROLE_PG_READ_ALL_DATA) &&
-			has_privs_of_role(roleid, ROLE_PG_WRITE_SERVER_FILES));
+		(has_privs_of_role(roleid, ROLE_PG_READ_ALL_DATA) &&
+		 has_privs_of_role(roleid, ROLE_PG_WRITE_SERVER_FILES));
 }
 
 /*

@@ -13,8 +13,8 @@
  *	 RUNNING -> FREE		ended, and in the history
  *
  * The lock rule stands beside each group of fields.  "lock" is the LWLock of
- * all of this structure; it is held for a few instructions at a time, and no other
- * lock is asked for under it.
+ * all of this structure; it is held for a few instructions at a time, and no
+ * other lock is asked for under it.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *

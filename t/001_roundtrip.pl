@@ -34,7 +34,8 @@ $node->command_ok([ verify_command($node, $sink) ], 'pg_verifybackup');
 
 # pgbench, with each compression
 create_db($node, 'bench');
-$node->command_ok([ 'pgbench', '-i', '-q', '-s', '3', '--foreign-keys', 'bench' ],
+$node->command_ok(
+	[ 'pgbench', '-i', '-q', '-s', '3', '--foreign-keys', 'bench' ],
 	'pgbench -i');
 foreach my $compression ('lz4', 'lz4:9', 'none')
 {
@@ -63,7 +64,8 @@ foreach my $compression ('lz4', 'lz4:9', 'none')
 create_db($node, 'empty');
 my $empty = backup_ok($node, 'empty', name => 'empty database');
 data_files_equal($node, 'empty', $empty, 'empty database');
-$node->command_ok([ verify_command($node, $empty) ], 'pg_verifybackup, empty');
+$node->command_ok([ verify_command($node, $empty) ],
+	'pg_verifybackup, empty');
 restore_ok($node, $empty, 'empty_1', '-e');
 same_dump($node, 'empty_1', 'empty');
 
@@ -82,7 +84,8 @@ create_db(
 	INSERT INTO two.c SELECT i FROM generate_series(1, 50) i;
 	SELECT lo_from_bytea(4711, 'large');});
 my $shop = backup_ok($node, 'shop');
-my $tables = q{SELECT string_agg(t || ' ' || one.row_count(t), ', ' ORDER BY t::text)
+my $tables =
+  q{SELECT string_agg(t || ' ' || one.row_count(t), ', ' ORDER BY t::text)
 	FROM (SELECT oid::regclass AS t FROM pg_class WHERE relkind = 'r' AND
 	      relnamespace IN ('one'::regnamespace, 'two'::regnamespace)) AS t};
 my $prepare = q{CREATE SCHEMA one; CREATE SCHEMA two;
@@ -101,9 +104,14 @@ foreach my $part (
 	if (!$options)
 	{
 		my $list = $node->basedir . '/list';
-		my @lines = grep { / TABLE (DATA )?one a | TABLE two c / } toc_list($node, $shop);
-		append_to_file($list, join("\n", reverse(grep { !/ DATA / } @lines),
-			grep { / DATA / } @lines) . "\n");
+		my @lines = grep { / TABLE (DATA )?one a | TABLE two c / }
+		  toc_list($node, $shop);
+		append_to_file(
+			$list,
+			join("\n",
+				reverse(grep { !/ DATA / } @lines),
+				grep { / DATA / } @lines)
+			  . "\n");
 		$options = [ '-L', $list ];
 	}
 	restore_ok($node, $shop, $db, '-e', @$options);
@@ -112,7 +120,9 @@ foreach my $part (
 
 # pg_verifybackup notices damage.
 my $count = 0;
-my $data = (sort { -s "$shop/$b" <=> -s "$shop/$a" } grep { /\.dat\.lz4$/ } slurp_dir($shop))[0];
+my $data = (
+	sort { -s "$shop/$b" <=> -s "$shop/$a" }
+	grep { /\.dat\.lz4$/ } slurp_dir($shop))[0];
 
 sub flip_byte
 {
@@ -145,7 +155,8 @@ foreach my $damage (
 	{
 		name => 'a data file is missing',
 		mutilate => sub { unlink "$_[0]/$data" },
-		fails_like => qr/"\Q$data\E" is present in the manifest but not on disk/
+		fails_like =>
+		  qr/"\Q$data\E" is present in the manifest but not on disk/
 	},
 	{
 		name => 'toc.dat is missing',
@@ -165,7 +176,8 @@ foreach my $damage (
 	{
 		name => 'there is one file more',
 		mutilate => sub { append_to_file("$_[0]/9999.dat.lz4", 'x') },
-		fails_like => qr/"9999.dat.lz4" is present on disk but not in the manifest/
+		fails_like =>
+		  qr/"9999.dat.lz4" is present on disk but not in the manifest/
 	},
 	{
 		name => 'the manifest was edited',

@@ -31,20 +31,25 @@ foreach my $case (
 			CREATE FUNCTION f() RETURNS text LANGUAGE sql AS \$\$SELECT '$text'::text\$\$;
 			INSERT INTO "t $text" VALUES (1, '$text'), (2, E'\\t$text\\\\\\n'), (3, repeat('$text', 3000)), (4, NULL);
 			CREATE TABLE enums AS SELECT '$text'::e AS e, ARRAY['$text', ''] AS a, ROW('$text')::text AS r;
-			CREATE TABLE lengths AS SELECT i, repeat('a', i) || '$text' || E'\\n' || '$text' AS t FROM generate_series(0, 20) i;});
-	is($node->safe_psql($db, 'SHOW server_encoding'), $encoding, "database is in $encoding");
+			CREATE TABLE lengths AS SELECT i, repeat('a', i) || '$text' || E'\\n' || '$text' AS t FROM generate_series(0, 20) i;}
+	);
+	is($node->safe_psql($db, 'SHOW server_encoding'),
+		$encoding, "database is in $encoding");
 	my $backup = backup_ok($node, $db, name => "backup in $encoding");
 	data_files_equal($node, $db, $backup, $encoding);
 	$node->safe_psql('postgres',
-		"CREATE DATABASE ${db}_r TEMPLATE template0 ENCODING '$encoding' LOCALE 'C'");
+		"CREATE DATABASE ${db}_r TEMPLATE template0 ENCODING '$encoding' LOCALE 'C'"
+	);
 	restore_ok($node, $backup, "${db}_r", '-e');
 	same_dump($node, "${db}_r", $db, "$encoding: same dump");
 
 	# the archive says what it is in, so it goes into another encoding, too
 	restore_ok($node, $backup, "${db}_utf8", '-e', '-j', '2');
-	is( $node->safe_psql("${db}_utf8", qq{SET client_encoding = 'UTF8';
+	is( $node->safe_psql(
+			"${db}_utf8", qq{SET client_encoding = 'UTF8';
 			SELECT "c $text" = '$text' FROM "t $text" WHERE id = 1}),
-		't', "$encoding: restored into UTF8");
+		't',
+		"$encoding: restored into UTF8");
 }
 
 # SQL_ASCII: any bytes but zero, in no encoding
@@ -54,11 +59,13 @@ create_db(
 	sql => qq{CREATE TABLE "t \xff\xfe" (id int, t text);
 		INSERT INTO "t \xff\xfe" VALUES (1, E'\\xff\\xfe\\\\\\n\\x80'), (2, '\xc3\xa9'), (3, E'\\xc3'), (4, repeat(E'\\xff', 5000));
 		INSERT INTO "t \xff\xfe" SELECT i, set_byte('x', 0, i)::text FROM generate_series(1, 255) i;
-		INSERT INTO "t \xff\xfe" SELECT i, repeat('a', i % 9) || chr(i) || chr(i) || E'\\n' FROM generate_series(1, 255) i;});
+		INSERT INTO "t \xff\xfe" SELECT i, repeat('a', i % 9) || chr(i) || chr(i) || E'\\n' FROM generate_series(1, 255) i;}
+);
 my $backup = backup_ok($node, 'db_ascii', name => 'backup in SQL_ASCII');
 data_files_equal($node, 'db_ascii', $backup, 'SQL_ASCII');
 $node->safe_psql('postgres',
-	"CREATE DATABASE db_ascii_r TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'");
+	"CREATE DATABASE db_ascii_r TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"
+);
 restore_ok($node, $backup, 'db_ascii_r', '-e');
 same_dump($node, 'db_ascii_r', 'db_ascii', 'SQL_ASCII: same dump');
 
@@ -67,7 +74,8 @@ my $name = "Ünï \"q\" 'db' = x/y";
 create_db($node, $name, sql => 'CREATE TABLE t AS SELECT 1 AS a');
 $backup = backup_ok($node, $name, name => 'odd database name');
 restore_ok($node, $backup, 'odd', '-e');
-is($node->safe_psql('odd', 'SELECT a FROM t'), '1', 'odd database name: restored');
+is($node->safe_psql('odd', 'SELECT a FROM t'),
+	'1', 'odd database name: restored');
 
 $node->stop;
 done_testing();

@@ -47,7 +47,8 @@ my $backup = backup_ok($node, 'large');
 data_files_equal($node, 'large', $backup, 'large values');
 $node->command_ok([ verify_command($node, $backup) ], 'pg_verifybackup');
 restore_ok($node, $backup, 'restored', '-e', '-j', '2');
-is($node->safe_psql('restored', $sums), $expected, 'restored values are the same');
+is($node->safe_psql('restored', $sums),
+	$expected, 'restored values are the same');
 
 $node->stop;
 done_testing();

@@ -15,7 +15,8 @@ my $node = new_node('main', conf => "autovacuum = off\n");
 create_db($node, 'sink', file => $kitchen_sink);
 
 # So large that, with a limit on the rate, the copying phase has no end.
-$node->safe_psql('sink', q{
+$node->safe_psql(
+	'sink', q{
 	CREATE TABLE public.big (id int, t text);
 	ALTER TABLE public.big ALTER t SET STORAGE external;
 	INSERT INTO public.big SELECT i, repeat(md5(i::text), 100) FROM generate_series(1, 2000) i;
@@ -33,21 +34,37 @@ my $locks = q{
 	 WHERE l.locktype <> 'virtualxid'};
 
 # In phase copying
-my $id = start_backup($node, 'sink', destination => 'slow', jobs => 2,
-	include => [ 'public.big', 'ks.blocks' ], max_rate => '30kB');
-$node->poll_query_until('sink', qq{SELECT count(*) = 2 FROM backup_workers w JOIN backup_progress p USING (backup_id)
-	WHERE phase = 'copying' AND role = 'worker' AND w.relation IS NOT NULL AND backup_id = $id})
-  or die 'no worker reads';
-is( $node->safe_psql('sink', q{SELECT string_agg(relation, ' ' ORDER BY relation) FROM backup_workers WHERE role = 'worker'}),
-	'ks.blocks public.big', 'what the workers read');
-$node->poll_query_until('sink', q{SELECT count(*) > 0 FROM pg_locks l JOIN backup_workers w USING (pid)
-	WHERE w.role = 'worker' AND l.relation = 'public.big'::regclass AND l.mode = 'AccessShareLock' AND l.granted})
-  or die 'no worker holds a lock on what it reads';
+my $id = start_backup(
+	$node, 'sink',
+	destination => 'slow',
+	jobs => 2,
+	include => [ 'public.big', 'ks.blocks' ],
+	max_rate => '30kB');
+$node->poll_query_until(
+	'sink',
+	qq{SELECT count(*) = 2 FROM backup_workers w JOIN backup_progress p USING (backup_id)
+	WHERE phase = 'copying' AND role = 'worker' AND w.relation IS NOT NULL AND backup_id = $id}
+) or die 'no worker reads';
+is( $node->safe_psql(
+		'sink',
+		q{SELECT string_agg(relation, ' ' ORDER BY relation) FROM backup_workers WHERE role = 'worker'}
+	),
+	'ks.blocks public.big',
+	'what the workers read');
+$node->poll_query_until(
+	'sink',
+	q{SELECT count(*) > 0 FROM pg_locks l JOIN backup_workers w USING (pid)
+	WHERE w.role = 'worker' AND l.relation = 'public.big'::regclass AND l.mode = 'AccessShareLock' AND l.granted}
+) or die 'no worker holds a lock on what it reads';
 my %seen;
+
 foreach my $sample (1 .. 50)
 {
-	$seen{$_}++ foreach split /\n/,
-	  $node->safe_psql('sink', "SELECT locktype, mode, CASE WHEN is_catalog THEN 'catalog ' || locked WHEN allowed THEN 'what it reads' ELSE locked || ' while reading ' || coalesce(reading, 'nothing') END, process FROM ($locks) l GROUP BY 1, 2, 3, 4");
+	$seen{$_}++
+	  foreach split /\n/,
+	  $node->safe_psql('sink',
+		"SELECT locktype, mode, CASE WHEN is_catalog THEN 'catalog ' || locked WHEN allowed THEN 'what it reads' ELSE locked || ' while reading ' || coalesce(reading, 'nothing') END, process FROM ($locks) l GROUP BY 1, 2, 3, 4"
+	  );
 }
 my ($workers, @rest) = (0);
 foreach (sort keys %seen)
@@ -63,25 +80,42 @@ foreach (sort keys %seen)
 }
 cmp_ok($workers, '>', 0, 'workers lock what they read');
 is(join("\n", @rest), '', 'and nothing else is locked');
-is( $node->safe_psql('sink', q{SELECT count(DISTINCT l.relation) FROM pg_locks l JOIN backup_workers w USING (pid)
+is( $node->safe_psql(
+		'sink',
+		q{SELECT count(DISTINCT l.relation) FROM pg_locks l JOIN backup_workers w USING (pid)
 		WHERE w.relation = 'public.big' AND l.mode = 'AccessShareLock' AND l.granted AND l.relation IN (
 			SELECT indexrelid FROM pg_index WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'public.big'::regclass)
-			UNION ALL SELECT reltoastrelid FROM pg_class WHERE oid = 'public.big'::regclass)}),
-	'2', 'the TOAST table and its index are locked, too');
-is( $node->safe_psql('sink', "SELECT count(*) FROM ($locks) l WHERE process LIKE '%leader'"),
-	'0', 'the leader locks nothing');
-is( $node->safe_psql('sink', q{SELECT count(*) FROM pg_locks l JOIN backup_workers USING (pid) WHERE role = 'leader'}),
-	'0', 'not even its virtual transaction, for others to wait for');
+			UNION ALL SELECT reltoastrelid FROM pg_class WHERE oid = 'public.big'::regclass)}
+	),
+	'2',
+	'the TOAST table and its index are locked, too');
+is( $node->safe_psql(
+		'sink',
+		"SELECT count(*) FROM ($locks) l WHERE process LIKE '%leader'"),
+	'0',
+	'the leader locks nothing');
+is( $node->safe_psql(
+		'sink',
+		q{SELECT count(*) FROM pg_locks l JOIN backup_workers USING (pid) WHERE role = 'leader'}
+	),
+	'0',
+	'not even its virtual transaction, for others to wait for');
 is(progress($node, $id, 'phase'), 'copying', 'it was copying all the time');
 
 # DDL on everything that is not being read
 my $session = new_session($node, 'sink');
-session_query($session, "SET lock_timeout = '60s'; SET client_min_messages = warning");
-is( session_error($session, q{
+session_query($session,
+	"SET lock_timeout = '60s'; SET client_min_messages = warning");
+is( session_error(
+		$session, q{
 		BEGIN; ALTER TABLE ks.numbers ADD x int; DROP VIEW ks.v_complex CASCADE; ALTER FUNCTION ks.add_one(int) RENAME TO add_1;
-		LOCK TABLE pg_class, pg_attribute, pg_proc IN ACCESS EXCLUSIVE MODE; ROLLBACK}),
-	'', 'DDL does not wait for the backup');
-is(session_error($session, 'CREATE INDEX CONCURRENTLY ON public.unread (a)'), '', 'nor does CREATE INDEX CONCURRENTLY');
+		LOCK TABLE pg_class, pg_attribute, pg_proc IN ACCESS EXCLUSIVE MODE; ROLLBACK}
+	),
+	'',
+	'DDL does not wait for the backup');
+is( session_error($session, 'CREATE INDEX CONCURRENTLY ON public.unread (a)'),
+	'',
+	'nor does CREATE INDEX CONCURRENTLY');
 $session->quit;
 is($node->safe_psql('sink', "SELECT cancel_backup($id)"), 't', 'cancel');
 is(wait_backup($node, $id), 'cancelled', 'cancelled');
@@ -89,17 +123,26 @@ is(wait_backup($node, $id), 'cancelled', 'cancelled');
 # In phase schema, with pg_dump's session still there: it waits for a lock that
 # somebody else has, and holds no more than the lock it waits for.
 my $blocker = new_session($node, 'sink');
-session_query($blocker, 'BEGIN; LOCK TABLE pg_subscription IN ACCESS EXCLUSIVE MODE');
+session_query($blocker,
+	'BEGIN; LOCK TABLE pg_subscription IN ACCESS EXCLUSIVE MODE');
 $id = start_backup($node, 'sink', destination => 'blocked');
-$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks l JOIN backup_workers w USING (pid)
-	WHERE w.role = 'pg_dump' AND NOT l.granted AND l.relation = 'pg_subscription'::regclass})
-  or die 'pg_dump does not wait for pg_subscription';
-is( $node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks l JOIN backup_workers w USING (pid)
+$node->poll_query_until(
+	'postgres',
+	q{SELECT count(*) = 1 FROM pg_locks l JOIN backup_workers w USING (pid)
+	WHERE w.role = 'pg_dump' AND NOT l.granted AND l.relation = 'pg_subscription'::regclass}
+) or die 'pg_dump does not wait for pg_subscription';
+is( $node->safe_psql(
+		'postgres',
+		q{SELECT count(*) FROM pg_locks l JOIN backup_workers w USING (pid)
 		WHERE w.role = 'pg_dump' AND l.granted AND l.relation >= 16384}),
-	'0', "pg_dump's session holds no lock on user tables");
-is( $node->safe_psql('postgres', q{SELECT count(*) FROM pg_locks l JOIN backup_workers w USING (pid)
+	'0',
+	"pg_dump's session holds no lock on user tables");
+is( $node->safe_psql(
+		'postgres',
+		q{SELECT count(*) FROM pg_locks l JOIN backup_workers w USING (pid)
 		WHERE w.role <> 'pg_dump' AND l.locktype <> 'virtualxid'}),
-	'0', 'nor does any other process');
+	'0',
+	'nor does any other process');
 session_query($blocker, 'COMMIT');
 $blocker->quit;
 is(wait_backup($node, $id), 'completed', 'it goes on when the lock is gone')
@@ -110,11 +153,15 @@ is(wait_backup($node, $id), 'completed', 'it goes on when the lock is gone')
 {
 	local %ENV = $node->_get_env;
 	local $ENV{PGAPPNAME} = 'pg_dump';
-	open my $pipe, '-|', 'pg_dump', '-a', 'sink' or die "could not start pg_dump: $!";
-	$node->poll_query_until('sink', q{SELECT count(*) = 1 FROM pg_stat_activity
-		WHERE application_name = 'pg_dump' AND query LIKE 'COPY %'})
-	  or die 'pg_dump does not copy';
-	my $held = $node->safe_psql('sink', q{SELECT count(*) FROM pg_locks l JOIN pg_stat_activity USING (pid)
+	open my $pipe, '-|', 'pg_dump', '-a', 'sink'
+	  or die "could not start pg_dump: $!";
+	$node->poll_query_until(
+		'sink', q{SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE application_name = 'pg_dump' AND query LIKE 'COPY %'}
+	) or die 'pg_dump does not copy';
+	my $held = $node->safe_psql(
+		'sink',
+		q{SELECT count(*) FROM pg_locks l JOIN pg_stat_activity USING (pid)
 		WHERE application_name = 'pg_dump' AND locktype = 'relation'});
 	note("stock pg_dump holds $held locks on relations");
 	cmp_ok($held, '>', 100, 'stock pg_dump holds more than a hundred locks');

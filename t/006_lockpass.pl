@@ -12,7 +12,8 @@ use Test::More;
 use BackupBgwTest;
 
 my $node = new_node('main');
-create_db($node, 'views', sql => q{
+create_db(
+	$node, 'views', sql => q{
 	CREATE TABLE t (a int DEFAULT 3);
 	INSERT INTO t VALUES (1), (2);
 	CREATE VIEW v AS SELECT a + 1 AS b FROM t;
@@ -20,10 +21,13 @@ create_db($node, 'views', sql => q{
 my $expected = dump_text($node, 'views');
 
 my $session = new_session($node, 'views');
-session_query($session, 'BEGIN; TRUNCATE t; ALTER TABLE t ADD b int DEFAULT 9; DROP VIEW w');
-my $archive = backup_ok($node, 'views', name => 'backup beside an open transaction');
+session_query($session,
+	'BEGIN; TRUNCATE t; ALTER TABLE t ADD b int DEFAULT 9; DROP VIEW w');
+my $archive =
+  backup_ok($node, 'views', name => 'backup beside an open transaction');
 session_query($session, 'DROP VIEW v; DROP TABLE t; COMMIT');
-same_text(archive_text($node, $archive), $expected, 'it has everything as it was before that transaction');
+same_text(archive_text($node, $archive),
+	$expected, 'it has everything as it was before that transaction');
 
 $session->quit;
 $node->stop;

@@ -11,9 +11,11 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use BackupBgwTest;
 
-my $node = new_node('main', conf => "backup_bgw.max_backups = 2\nbackup_bgw.jobs = 1\n");
+my $node = new_node('main',
+	conf => "backup_bgw.max_backups = 2\nbackup_bgw.jobs = 1\n");
 my $dir = backup_dir($node);
-create_db($node, 'db', sql => q{
+create_db(
+	$node, 'db', sql => q{
 	CREATE SCHEMA one; CREATE SCHEMA two; CREATE SCHEMA "Odd ""schema"".x";
 	CREATE TABLE one.a AS SELECT i FROM generate_series(1, 10) i;
 	CREATE TABLE one.ab AS SELECT 2 AS i;
@@ -51,15 +53,29 @@ foreach my $case (
 {
 	my ($name, $include, $exclude) = @$case;
 	my $stock = "$dir/stock";
-	my @options = ((map { ('-t', $_) } @{ $include || [] }), (map { ('-T', $_) } @{ $exclude || [] }));
-	$node->run_log([ 'pg_dump', '-Fd', '-Z0', '--no-sync', '-f', $stock, @options, 'db' ]);
-	my $backup = backup_ok($node, 'db', include => $include, exclude => $exclude, name => "patterns: $name");
+	my @options = (
+		(map { ('-t', $_) } @{ $include || [] }),
+		(map { ('-T', $_) } @{ $exclude || [] }));
+	$node->run_log(
+		[
+			'pg_dump', '-Fd', '-Z0', '--no-sync', '-f', $stock, @options,
+			'db'
+		]);
+	my $backup = backup_ok(
+		$node, 'db',
+		include => $include,
+		exclude => $exclude,
+		name => "patterns: $name");
 	same_text(
 		join("\n", toc_list($node, $backup)),
 		join("\n", toc_list($node, $stock)),
 		"patterns: $name: same contents as pg_dump @options");
-	same_text(archive_text($node, $backup), archive_text($node, $stock), "patterns: $name: same text");
-	$node->command_ok([ verify_command($node, $backup) ], "patterns: $name: verifies");
+	same_text(
+		archive_text($node, $backup),
+		archive_text($node, $stock),
+		"patterns: $name: same text");
+	$node->command_ok([ verify_command($node, $backup) ],
+		"patterns: $name: verifies");
 	File::Path::rmtree($stock);
 }
 
@@ -69,24 +85,38 @@ wait_backup($node, $id);
 my $destination = history($node, $id, 'destination');
 like($destination, qr{^\Q$dir\E/db-\d{8}T\d{6}Z$}, 'default destination');
 my ($day, $time) = $destination =~ /-(\d{8})T(\d{6})Z$/;
-is( history($node, $id, qq{to_char(started_at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS')}),
-	"$day$time", 'its time is that of the start, in UTC');
-ok(-e "$destination/toc.dat" && -e "$destination/backup_manifest", 'it is there');
+is( history(
+		$node, $id,
+		qq{to_char(started_at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS')}),
+	"$day$time",
+	'its time is that of the start, in UTC');
+ok(-e "$destination/toc.dat" && -e "$destination/backup_manifest",
+	'it is there');
 ok(!-e "$destination.partial", 'and no longer under its other name');
-is(backup_ok($node, 'db', destination => 'rel'), "$dir/rel", 'relative destination');
+is(backup_ok($node, 'db', destination => 'rel'),
+	"$dir/rel", 'relative destination');
 mkdir "$dir/sub" or die $!;
-is(backup_ok($node, 'db', destination => 'sub/rel'), "$dir/sub/rel", 'relative destination in a directory');
-is(backup_ok($node, 'db', destination => 'sub//../slashes/'), "$dir/slashes", 'destination is made canonical');
+is(backup_ok($node, 'db', destination => 'sub/rel'),
+	"$dir/sub/rel", 'relative destination in a directory');
+is(backup_ok($node, 'db', destination => 'sub//../slashes/'),
+	"$dir/slashes", 'destination is made canonical');
 my $elsewhere = $node->basedir . '/elsewhere';
 mkdir $elsewhere or die $!;
-is(backup_ok($node, 'db', destination => "$elsewhere/x"), "$elsewhere/x", 'absolute destination');
+is(backup_ok($node, 'db', destination => "$elsewhere/x"),
+	"$elsewhere/x", 'absolute destination');
 ok(-e "$elsewhere/x/toc.dat", 'is there');
 mkdir "$elsewhere/empty" or die $!;
 my $backup = backup_ok($node, 'db', destination => "$elsewhere/empty");
-$node->command_ok([ verify_command($node, $backup) ], 'an empty directory is taken');
+$node->command_ok([ verify_command($node, $backup) ],
+	'an empty directory is taken');
 is((stat $backup)[2] & 07777, 0700, 'mode of the directory');
-is(join(' ', grep { (stat "$backup/$_")[2] & 0077 } grep { !/^\.\.?$/ } slurp_dir($backup)), '', "nobody else may read the files");
-$backup = backup_ok($node, 'db', destination => "$elsewhere/a name with spaces, 'quotes' and \\");
+is( join(' ',
+		grep { (stat "$backup/$_")[2] & 0077 }
+		grep { !/^\.\.?$/ } slurp_dir($backup)),
+	'',
+	"nobody else may read the files");
+$backup = backup_ok($node, 'db',
+	destination => "$elsewhere/a name with spaces, 'quotes' and \\");
 restore_ok($node, $backup, 'spaces', '-e');
 same_dump($node, 'spaces', 'db');
 
@@ -98,18 +128,31 @@ foreach my $jobs (1, 3, 12)
 }
 foreach my $compression ('lz4:1', 'lz4:12')
 {
-	$backup = backup_ok($node, 'db', compression => $compression, name => "compression $compression");
+	$backup = backup_ok(
+		$node, 'db',
+		compression => $compression,
+		name => "compression $compression");
 	data_files_equal($node, 'db', $backup, "compression $compression");
 }
 foreach my $rate ('1GB', '100MB', '2000kB', '1 GB', '0.5GB', '5000')
 {
 	backup_ok($node, 'db', max_rate => $rate, name => "max_rate $rate");
 }
-backup_ok($node, 'db', destination => 'nulls', jobs => undef, include => undef, exclude => undef, max_rate => undef);
-is( $node->safe_psql('db', 'SELECT jobs FROM backup_history ORDER BY backup_id DESC LIMIT 1'),
-	'1', 'backup_bgw.jobs is the default');
+backup_ok(
+	$node, 'db',
+	destination => 'nulls',
+	jobs => undef,
+	include => undef,
+	exclude => undef,
+	max_rate => undef);
+is( $node->safe_psql(
+		'db',
+		'SELECT jobs FROM backup_history ORDER BY backup_id DESC LIMIT 1'),
+	'1',
+	'backup_bgw.jobs is the default');
 {
-	my $own = $node->safe_psql('db', "SET backup_bgw.jobs = 3; SELECT start_backup()");
+	my $own = $node->safe_psql('db',
+		"SET backup_bgw.jobs = 3; SELECT start_backup()");
 	wait_backup($node, $own);
 	is(history($node, $own, 'jobs'), '3', 'backup_bgw.jobs of the session');
 }
@@ -119,28 +162,50 @@ create_db($node, 'other', sql => 'CREATE TABLE o AS SELECT 7 AS i');
 hold_pg_dump($node);
 my $one = start_backup($node, 'db', destination => 'at-once-1');
 $node->safe_psql('db', 'INSERT INTO one.ab VALUES (22)');
-my $two = start_backup($node, 'other', destination => 'at-once-2', include => ['o']);
-is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT pid) FROM backup_progress'), '2|2', 'two backups run');
-my ($ret, $out, $err) = $node->psql('db', "\\set VERBOSITY verbose\nSELECT " . start_sql(destination => 'at-once-3'));
-like($err, qr/53400: too many backups are running.*HINT:.*backup_bgw\.max_backups/s, 'not three');
-ok(!-e "$dir/at-once-3" && !-e "$dir/at-once-3.partial", 'the third left nothing');
+my $two =
+  start_backup($node, 'other', destination => 'at-once-2', include => ['o']);
+is( $node->safe_psql(
+		'postgres',
+		'SELECT count(*), count(DISTINCT pid) FROM backup_progress'),
+	'2|2',
+	'two backups run');
+my ($ret, $out, $err) = $node->psql('db',
+	"\\set VERBOSITY verbose\nSELECT "
+	  . start_sql(destination => 'at-once-3'));
+like(
+	$err,
+	qr/53400: too many backups are running.*HINT:.*backup_bgw\.max_backups/s,
+	'not three');
+ok(!-e "$dir/at-once-3" && !-e "$dir/at-once-3.partial",
+	'the third left nothing');
 release_pg_dump($node);
-is(wait_backup($node, $_), 'completed', 'completed') or diag(history($node, $_, 'error')) for $one, $two;
+is(wait_backup($node, $_), 'completed', 'completed')
+  or diag(history($node, $_, 'error'))
+  for $one, $two;
 restore_ok($node, "$dir/at-once-1", 'once_1', '-e');
-is($node->safe_psql('once_1', 'SELECT i FROM one.ab'), '2', 'the first is as of its own start');
+is($node->safe_psql('once_1', 'SELECT i FROM one.ab'),
+	'2', 'the first is as of its own start');
 restore_ok($node, "$dir/at-once-2", 'once_2', '-e', '-t', 'o');
 is($node->safe_psql('once_2', 'SELECT i FROM o'), '7', 'the second, too');
 
 # The same destination twice
 hold_pg_dump($node);
 $one = start_backup($node, 'db', destination => 'same');
-($ret, $out, $err) = $node->psql('db', 'SELECT ' . start_sql(destination => "$dir/same"));
-like($err, qr/another backup is being written to|same\.partial" exists/, 'not two to one destination');
+($ret, $out, $err) =
+  $node->psql('db', 'SELECT ' . start_sql(destination => "$dir/same"));
+like(
+	$err,
+	qr/another backup is being written to|same\.partial" exists/,
+	'not two to one destination');
 # also when there is nothing to be seen of the first
 wait_held($node);
 rename("$dir/same.partial", "$dir/away") or die $!;
-($ret, $out, $err) = $node->psql('db', "\\set VERBOSITY verbose\nSELECT " . start_sql(destination => 'same'));
-like($err, qr/55006: another backup is being written to destination "\Q$dir\E\/same"/, 'not by name, either');
+($ret, $out, $err) = $node->psql('db',
+	"\\set VERBOSITY verbose\nSELECT " . start_sql(destination => 'same'));
+like(
+	$err,
+	qr/55006: another backup is being written to destination "\Q$dir\E\/same"/,
+	'not by name, either');
 rename("$dir/away", "$dir/same.partial") or die $!;
 release_pg_dump($node);
 is(wait_backup($node, $one), 'completed', 'the first is not disturbed');
@@ -149,9 +214,13 @@ is(wait_backup($node, $one), 'completed', 'the first is not disturbed');
 foreach my $i (1, 2)
 {
 	mkdir $node->basedir . "/ts$i" or die $!;
-	$node->safe_psql('postgres', "CREATE TABLESPACE ts$i LOCATION '" . $node->basedir . "/ts$i'");
+	$node->safe_psql('postgres',
+		"CREATE TABLESPACE ts$i LOCATION '" . $node->basedir . "/ts$i'");
 }
-create_db($node, 'spaced', options => 'TABLESPACE ts2', sql => q{
+create_db(
+	$node, 'spaced',
+	options => 'TABLESPACE ts2',
+	sql => q{
 	CREATE TABLE here AS SELECT i, repeat('x', 5000) AS t FROM generate_series(1, 100) i;
 	CREATE TABLE there TABLESPACE ts1 AS SELECT i, repeat(md5(i::text), 200) AS t FROM generate_series(1, 100) i;
 	CREATE TABLE main TABLESPACE pg_default AS SELECT i FROM generate_series(1, 100) i;
@@ -169,7 +238,8 @@ restore_ok($node, $backup, 'spaced_r', '-e');
 same_dump($node, 'spaced_r', 'spaced');
 
 # Configuration tables of an extension: plpgsql's here, as it is everywhere.
-create_db($node, 'config', sql => q{
+create_db(
+	$node, 'config', sql => q{
 	CREATE TABLE public.unfiltered (a int, b text);
 	CREATE TABLE public.filtered (a int, b text, standard boolean);
 	CREATE TABLE public.none_left (a int);
@@ -189,21 +259,41 @@ create_db($node, 'config', sql => q{
 		extconfig = ARRAY['public.unfiltered'::regclass, 'public.filtered'::regclass, 'public.none_left'::regclass, 'public.generated'::regclass]::oid[],
 		extcondition = ARRAY['', 'WHERE NOT standard ORDER BY a', 'WHERE a > 100', 'WHERE a > 1']
 		WHERE extname = 'backup_bgw';});
-$backup = backup_ok($node, 'config', name => 'extension with configuration tables');
+$backup =
+  backup_ok($node, 'config', name => 'extension with configuration tables');
 data_files_equal($node, 'config', $backup, 'configuration tables');
 my $text = archive_text($node, $backup, '-a');
-like($text, qr/^COPY public\.filtered .*;\n2\town\\n\tf\n3\town\tf\n\\\.$/m, 'filtered table: its own rows');
-like($text, qr/^COPY public\.unfiltered .*;\n1\t\\t\n2\t\\N\n\\\.$/m, 'unfiltered table: all rows');
-like($text, qr/^COPY public\.none_left .*;\n\\\.$/m, 'filter that no row meets');
-like($text, qr/^COPY public\.generated .*;\n2\n\\\.$/m, 'filtered table with a generated column');
+like(
+	$text,
+	qr/^COPY public\.filtered .*;\n2\town\\n\tf\n3\town\tf\n\\\.$/m,
+	'filtered table: its own rows');
+like(
+	$text,
+	qr/^COPY public\.unfiltered .*;\n1\t\\t\n2\t\\N\n\\\.$/m,
+	'unfiltered table: all rows');
+like(
+	$text,
+	qr/^COPY public\.none_left .*;\n\\\.$/m,
+	'filter that no row meets');
+like(
+	$text,
+	qr/^COPY public\.generated .*;\n2\n\\\.$/m,
+	'filtered table with a generated column');
 unlike($text, qr/not_config/, 'other tables of the extension are not dumped');
 
 # A schema of its own for the extension
-create_db($node, 'elsewhere', bare => 1, sql => q{
-	CREATE SCHEMA "Bgw"; CREATE EXTENSION backup_bgw SCHEMA "Bgw"; CREATE TABLE public.t AS SELECT 1 AS a;});
-$id = $node->safe_psql('elsewhere', q{SELECT "Bgw".start_backup('own-schema')});
-is(wait_backup($node, $id), 'completed', 'extension in another schema') or diag(history($node, $id, 'error'));
-data_files_equal($node, 'elsewhere', "$dir/own-schema", 'extension in another schema');
+create_db(
+	$node, 'elsewhere',
+	bare => 1,
+	sql => q{
+	CREATE SCHEMA "Bgw"; CREATE EXTENSION backup_bgw SCHEMA "Bgw"; CREATE TABLE public.t AS SELECT 1 AS a;}
+);
+$id =
+  $node->safe_psql('elsewhere', q{SELECT "Bgw".start_backup('own-schema')});
+is(wait_backup($node, $id), 'completed', 'extension in another schema')
+  or diag(history($node, $id, 'error'));
+data_files_equal($node, 'elsewhere', "$dir/own-schema",
+	'extension in another schema');
 
 $node->stop;
 done_testing();

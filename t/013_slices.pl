@@ -12,12 +12,14 @@ use Test::More;
 use BackupBgwTest;
 
 my $slice = 8;    # blocks
-my $node = new_node('main', conf => "backup_bgw.slice_size = $slice\nautovacuum = off\n");
+my $node = new_node('main',
+	conf => "backup_bgw.slice_size = $slice\nautovacuum = off\n");
 
 # Rows of 7 kB fill a block each.
 my $rows = q{SELECT repeat(md5(i::text), 220) FROM generate_series(1, %d) i};
 my ($two, $three) = (2 * $slice, 3 * $slice);
-create_db($node, 'db', sql => qq{
+create_db(
+	$node, 'db', sql => qq{
 	CREATE TABLE parent (id int PRIMARY KEY, t text UNIQUE, u int CHECK (u > 0));
 	INSERT INTO parent SELECT i, md5(i::text), i FROM generate_series(1, 10000) i;
 	CREATE INDEX parent_u ON parent (u DESC) WHERE u > 5;
@@ -45,15 +47,20 @@ create_db($node, 'db', sql => qq{
 
 # { oid => number of files it must have }, and their names
 my (%expected, %relname);
-foreach (split /\n/, $node->safe_psql('db', qq{
+foreach (
+	split /\n/,
+	$node->safe_psql(
+		'db', qq{
 	SELECT oid, greatest(1, ceil(pg_relation_size(oid) / 8192.0 / $slice)), relname
-	  FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace}))
+	  FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace}
+	))
 {
 	my ($oid, $files, $relname) = split /\|/;
 	$expected{$oid} = $files;
 	$relname{$relname} = $oid;
 }
-is($expected{ $relname{one_slice} }, 1, 'one table fits into a slice exactly');
+is($expected{ $relname{one_slice} }, 1,
+	'one table fits into a slice exactly');
 is($expected{ $relname{and_a_block} }, 2, 'one is a block bigger');
 is($expected{ $relname{hole} }, 3, 'one has three slices');
 cmp_ok($expected{ $relname{parent} }, '>', 4, 'one has many');
@@ -63,7 +70,9 @@ sub entries
 {
 	my ($archive, $ids) = @_;
 	my (%entries, $last);
-	foreach (split /\n/, BackupBgwTest::run_quietly($node, 'pg_restore', '-l', '-v', $archive))
+	foreach (
+		split /\n/,
+		BackupBgwTest::run_quietly($node, 'pg_restore', '-l', '-v', $archive))
 	{
 		if (/^(\d+); \d+ (\d+) (TABLE DATA|FK CONSTRAINT|[A-Z]+)/)
 		{
@@ -87,19 +96,26 @@ sub sorted_dump
 }
 
 my $stock = $node->basedir . '/stock';
-$node->command_ok([ 'pg_dump', '-Fd', '-Z0', '--no-sync', '-f', $stock, 'db' ], 'stock pg_dump');
+$node->command_ok(
+	[ 'pg_dump', '-Fd', '-Z0', '--no-sync', '-f', $stock, 'db' ],
+	'stock pg_dump');
 my (@stock_ids, @ids);
 my $stock_entries = entries($stock, \@stock_ids);
 
 foreach my $compression ('lz4', 'none')
 {
-	my $backup = backup_ok($node, 'db', compression => $compression, jobs => 3, name => "slices, compression $compression");
+	my $backup = backup_ok(
+		$node, 'db',
+		compression => $compression,
+		jobs => 3,
+		name => "slices, compression $compression");
 	my $suffix = $compression eq 'lz4' ? '.lz4' : '';
 	my $plain = plain_copy($backup);
 	my (@files, @differ);
 
 	# File names, and the rows in them: together those of pg_dump, in order
-	foreach my $id (grep { $stock_entries->{$_}{desc} eq 'TABLE DATA' } @stock_ids)
+	foreach
+	  my $id (grep { $stock_entries->{$_}{desc} eq 'TABLE DATA' } @stock_ids)
 	{
 		my $n = $expected{ $stock_entries->{$id}{oid} };
 		my @names = ("$id.dat", map { "${id}_$_.dat" } 2 .. $n);
@@ -107,34 +123,49 @@ foreach my $compression ('lz4', 'none')
 		push @files, map { "$_$suffix" } @names;
 		foreach my $name (@names)
 		{
-			my $slice_text = -e "$plain/$name" ? slurp_file("$plain/$name") : '';
-			$slice_text =~ s/^\\\.\n\n\n\z//m or push @differ, "$name has no end mark";
+			my $slice_text =
+			  -e "$plain/$name" ? slurp_file("$plain/$name") : '';
+			$slice_text =~ s/^\\\.\n\n\n\z//m
+			  or push @differ, "$name has no end mark";
 			$text .= $slice_text;
 		}
-		push @differ, "@names" if "$text\\.\n\n\n" ne slurp_file("$stock/$id.dat");
+		push @differ, "@names"
+		  if "$text\\.\n\n\n" ne slurp_file("$stock/$id.dat");
 	}
 	is( join(' ', sort grep { /^\d/ } slurp_dir($backup)),
-		join(' ', sort @files), "compression $compression: names of data files");
-	is("@differ", '', "compression $compression: rows of all slices are those of pg_dump");
-	$node->command_ok([ verify_command($node, $backup) ], "compression $compression: pg_verifybackup");
+		join(' ', sort @files),
+		"compression $compression: names of data files");
+	is("@differ", '',
+		"compression $compression: rows of all slices are those of pg_dump");
+	$node->command_ok(
+		[ verify_command($node, $backup) ],
+		"compression $compression: pg_verifybackup");
 
 	# Entries and their dependencies, as toc.h has it
 	@ids = ();
 	my $entries = entries($backup, \@ids);
-	is( join("\n", map { "$_ $entries->{$_}{desc}" } grep { $stock_entries->{$_} } @ids),
-		join("\n", map { "$_ $stock_entries->{$_}{desc}" } @stock_ids), "compression $compression: pg_dump's entries");
+	is( join("\n",
+			map  { "$_ $entries->{$_}{desc}" }
+			grep { $stock_entries->{$_} } @ids),
+		join("\n", map { "$_ $stock_entries->{$_}{desc}" } @stock_ids),
+		"compression $compression: pg_dump's entries");
 	my ($encoding) = grep { $entries->{$_}{desc} eq 'ENCODING' } @ids;
 	my %data;
-	push @{ $data{ $entries->{$_}{oid} } }, $_ foreach grep { $entries->{$_}{desc} eq 'TABLE DATA' } @ids;
+	push @{ $data{ $entries->{$_}{oid} } }, $_
+	  foreach grep { $entries->{$_}{desc} eq 'TABLE DATA' } @ids;
 	is( join(' ', map { "$_=" . @{ $data{$_} } } sort keys %data),
-		join(' ', map { "$_=$expected{$_}" } sort keys %expected), "compression $compression: an entry for each file");
+		join(' ', map { "$_=$expected{$_}" } sort keys %expected),
+		"compression $compression: an entry for each file");
 
 	my @wrong;
 	my $checked = 0;
 	foreach my $id (@ids)
 	{
 		my $entry = $entries->{$id};
-		my @deps = @{ ($stock_entries->{$id} || $stock_entries->{ $data{ $entry->{oid} }[0] })->{deps} };
+		my @deps = @{
+			(        $stock_entries->{$id}
+				  || $stock_entries->{ $data{ $entry->{oid} }[0] })->{deps}
+		};
 		if ($entry->{desc} eq 'TABLE DATA')
 		{
 			unshift @deps, $encoding if $expected{ $entry->{oid} } > 1;
@@ -144,7 +175,12 @@ foreach my $compression ('lz4', 'none')
 		if ($entry->{desc} =~ /^(CONSTRAINT|FK CONSTRAINT|INDEX|TRIGGER)$/)
 		{
 			my %seen;    # pg_dump may name a table twice
-			foreach my $table (grep { $stock_entries->{$_} && $stock_entries->{$_}{desc} eq 'TABLE' && !$seen{$_}++ } @deps)
+			foreach my $table (
+				grep {
+						 $stock_entries->{$_}
+					  && $stock_entries->{$_}{desc} eq 'TABLE'
+					  && !$seen{$_}++
+				} @deps)
 			{
 				my $oid = $entries->{$table}{oid};
 				next unless $expected{$oid} && $expected{$oid} > 1;
@@ -152,34 +188,65 @@ foreach my $compression ('lz4', 'none')
 				$checked++;
 			}
 		}
-		push @wrong, $id if join(' ', sort @{ $entry->{deps} }) ne join(' ', sort @deps);
+		push @wrong, $id
+		  if join(' ', sort @{ $entry->{deps} }) ne join(' ', sort @deps);
 	}
-	is(join("\n", map { "$_ $entries->{$_}{desc}: @{$entries->{$_}{deps}}" } @wrong), '', "compression $compression: dependencies");
-	cmp_ok($checked, '>=', 9, "compression $compression: and there were some");
+	is( join("\n",
+			map { "$_ $entries->{$_}{desc}: @{$entries->{$_}{deps}}" }
+			  @wrong),
+		'',
+		"compression $compression: dependencies");
+	cmp_ok($checked, '>=', 9,
+		"compression $compression: and there were some");
 
 	restore_ok($node, $backup, "${compression}_1", '-e');
 	same_dump($node, "${compression}_1", 'db');
 	restore_ok($node, $backup, "${compression}_4", '-e', '-j', '4');
-	same_text(sorted_dump("${compression}_4"), sorted_dump('db'), "compression $compression: parallel restore has the same dump, but for the order");
-	is( $node->safe_psql("${compression}_4", q{SELECT (SELECT bool_and(indisvalid) FROM pg_index), (SELECT bool_and(convalidated) FROM pg_constraint), count(*) FROM pg_index WHERE indrelid >= 16384}),
-		$node->safe_psql('db', q{SELECT true, true, count(*) FROM pg_index WHERE indrelid >= 16384}),
+	same_text(sorted_dump("${compression}_4"), sorted_dump('db'),
+		"compression $compression: parallel restore has the same dump, but for the order"
+	);
+	is( $node->safe_psql(
+			"${compression}_4",
+			q{SELECT (SELECT bool_and(indisvalid) FROM pg_index), (SELECT bool_and(convalidated) FROM pg_constraint), count(*) FROM pg_index WHERE indrelid >= 16384}
+		),
+		$node->safe_psql(
+			'db',
+			q{SELECT true, true, count(*) FROM pg_index WHERE indrelid >= 16384}
+		),
 		"compression $compression: indexes and constraints are valid");
-	is( $node->safe_psql("${compression}_4", q{SET enable_seqscan = off; SELECT count(*), sum(u) FROM parent WHERE u > 5}),
-		$node->safe_psql('db', q{SELECT count(*), sum(u) FROM parent WHERE u > 5}), "compression $compression: index holds all rows");
+	is( $node->safe_psql(
+			"${compression}_4",
+			q{SET enable_seqscan = off; SELECT count(*), sum(u) FROM parent WHERE u > 5}
+		),
+		$node->safe_psql(
+			'db', q{SELECT count(*), sum(u) FROM parent WHERE u > 5}),
+		"compression $compression: index holds all rows");
 }
 
 # One table of several files
 my $backup = backup_ok($node, 'db');
-my $id = $node->safe_psql('postgres', 'SELECT max(backup_id) FROM backup_history');
-is( history($node, $id, 'tables'), scalar(keys %expected), 'tables, not slices, are counted');
+my $id =
+  $node->safe_psql('postgres', 'SELECT max(backup_id) FROM backup_history');
+is( history($node, $id, 'tables'),
+	scalar(keys %expected),
+	'tables, not slices, are counted');
 restore_ok($node, $backup, 'alone', '-e', '-t', 'parent', '-j', '2');
-is($node->safe_psql('alone', 'SELECT count(*), sum(id) FROM parent'), '10000|50005000', 'restored a table by its name');
+is($node->safe_psql('alone', 'SELECT count(*), sum(id) FROM parent'),
+	'10000|50005000', 'restored a table by its name');
 
 # Off again: one file each
-my $whole = $node->safe_psql('db', 'SET backup_bgw.slice_size = 0; SELECT ' . start_sql(destination => 'whole'));
-is(wait_backup($node, $whole), 'completed', 'slice_size 0') or diag(history($node, $whole, 'error'));
-data_files_equal($node, 'db', history($node, $whole, 'destination'), 'slice_size 0');
-cmp_ok(abs(history($node, $id, 'bytes_read') - history($node, $whole, 'bytes_read')), '<', 100, 'as many bytes are read in slices');
+my $whole = $node->safe_psql('db',
+	'SET backup_bgw.slice_size = 0; SELECT '
+	  . start_sql(destination => 'whole'));
+is(wait_backup($node, $whole), 'completed', 'slice_size 0')
+  or diag(history($node, $whole, 'error'));
+data_files_equal($node, 'db', history($node, $whole, 'destination'),
+	'slice_size 0');
+cmp_ok(
+	abs(history($node, $id, 'bytes_read') -
+		  history($node, $whole, 'bytes_read')),
+	'<', 100,
+	'as many bytes are read in slices');
 
 $node->stop;
 done_testing();

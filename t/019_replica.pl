@@ -11,7 +11,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use BackupBgwTest;
 
-my $primary = new_node('primary', start => 0, conf => q{
+my $primary = new_node(
+	'primary',
+	start => 0,
+	conf => q{
 autovacuum = off
 max_wal_senders = 5
 wal_keep_size = '256MB'
@@ -24,7 +27,8 @@ my $n = 0;
 
 sub make_tables
 {
-	$primary->safe_psql('db', q{
+	$primary->safe_psql(
+		'db', q{
 		SET client_min_messages = warning;
 		DROP SCHEMA IF EXISTS w CASCADE;
 		CREATE SCHEMA w;
@@ -43,7 +47,8 @@ sub make_tables
 # Each command is a transaction of its own, for VACUUM.
 sub change_tables
 {
-	$primary->safe_psql('db', q{
+	$primary->safe_psql(
+		'db', q{
 		BEGIN; TRUNCATE w.truncated RESTART IDENTITY; INSERT INTO w.truncated (t) SELECT 'new' FROM generate_series(1, 10) i; COMMIT;
 		DROP TABLE w.dropped;
 		VACUUM FULL w.vacuumed;
@@ -58,12 +63,14 @@ sub files_of
 {
 	my (@relations) = @_;
 	my $list = join ', ', map { "'w.$_'::regclass" } @relations;
-	my $paths = $primary->safe_psql('db', qq{
+	my $paths = $primary->safe_psql(
+		'db', qq{
 		CHECKPOINT;
 		WITH t AS (SELECT oid, reltoastrelid FROM pg_class WHERE oid IN ($list))
 		SELECT pg_relation_filepath(oid) FROM t
 		UNION ALL SELECT pg_relation_filepath(reltoastrelid) FROM t WHERE reltoastrelid <> 0
-		UNION ALL SELECT pg_relation_filepath(indexrelid) FROM pg_index JOIN t ON indrelid = reltoastrelid});
+		UNION ALL SELECT pg_relation_filepath(indexrelid) FROM pg_index JOIN t ON indrelid = reltoastrelid}
+	);
 	return { map { $_ => -s $primary->data_dir . "/$_" } split /\n/, $paths };
 }
 
@@ -77,7 +84,12 @@ sub kept
 	my ($node, $files, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$node->safe_psql('postgres', 'CHECKPOINT');
-	is( join(' ', grep { my $size = -s $node->data_dir . "/$_"; !defined $size || $size == 0 && $files->{$_} > 0 } sort keys %$files),
+	is( join(
+			' ',
+			grep {
+				my $size = -s $node->data_dir . "/$_";
+				!defined $size || $size == 0 && $files->{$_} > 0
+			} sort keys %$files),
 		'',
 		$name);
 	return;
@@ -94,7 +106,9 @@ sub gone
 {
 	my ($node, $files, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	eval { poll_perl(sub { left($node, $files) eq '' }, $name) };
+	eval {
+		poll_perl(sub { left($node, $files) eq '' }, $name);
+	};
 	is(left($node, $files), '', $name);
 	return;
 }
@@ -103,15 +117,19 @@ sub gone
 sub registries
 {
 	my ($node) = @_;
-	my $oid = $node->safe_psql('postgres', q{SELECT oid FROM pg_database WHERE datname = 'db'});
-	return scalar grep { /^9[7-9]\d\d_/ } slurp_dir($node->data_dir . "/base/$oid");
+	my $oid = $node->safe_psql('postgres',
+		q{SELECT oid FROM pg_database WHERE datname = 'db'});
+	return
+	  scalar grep { /^9[7-9]\d\d_/ }
+	  slurp_dir($node->data_dir . "/base/$oid");
 }
 
 # All rows of permanent tables, and definitions.  Sequences run ahead in the WAL.
 sub contents
 {
 	my ($node) = @_;
-	return dump_text($node, 'db', '--no-sync', '--no-unlogged-table-data') =~ s/^SELECT pg_catalog\.setval\(.*\n//mgr;
+	return dump_text($node, 'db', '--no-sync', '--no-unlogged-table-data') =~
+	  s/^SELECT pg_catalog\.setval\(.*\n//mgr;
 }
 
 # Another server, made of a base backup, with a place of its own for backups
@@ -121,8 +139,10 @@ sub new_server
 	my $node = PostgreSQL::Test::Cluster->new($name);
 	$node->init_from_backup($primary, $base, %opt);
 	mkdir backup_dir($node) or die 'could not create a directory';
-	my ($dir, $pg_dump) = (backup_dir($node), (`pg_config --bindir` =~ /(.*)/)[0] . '/pg_dump');
-	$node->append_conf('postgresql.conf', qq{
+	my ($dir, $pg_dump) =
+	  (backup_dir($node), (`pg_config --bindir` =~ /(.*)/)[0] . '/pg_dump');
+	$node->append_conf(
+		'postgresql.conf', qq{
 backup_bgw.directory = '$dir'
 backup_bgw.pg_dump_path = '$pg_dump'
 archive_mode = off
@@ -136,16 +156,22 @@ sub cleans_up
 {
 	my ($node, $files, $prepared, $contents, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'still in recovery';
+	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
+	  or die 'still in recovery';
 	gone($node, $files, "$name: preserved files are unlinked");
 	kept($node, $prepared, "$name: but not those of a prepared transaction");
 	is(registries($node), 1, "$name: which are still in the registry");
 	$node->safe_psql('db', q{ROLLBACK PREPARED 'prepared'});
-	is($node->safe_psql('db', 'SELECT count(*), sum(i) FROM w.prepared'), '500|125250', "$name: that is rolled back");
+	is($node->safe_psql('db', 'SELECT count(*), sum(i) FROM w.prepared'),
+		'500|125250', "$name: that is rolled back");
 	same_text(contents($node), $contents, "$name: everything is there");
-	is($node->safe_psql('db', 'SELECT count(*) FROM w.unlogged'), '0', "$name: the unlogged table is empty");
+	is($node->safe_psql('db', 'SELECT count(*) FROM w.unlogged'),
+		'0', "$name: the unlogged table is empty");
 	my $archive = backup_ok($node, 'db', name => "$name: a backup");
-	same_text(archive_text($node, $archive), dump_text($node, 'db'), "$name: and it is right");
+	same_text(
+		archive_text($node, $archive),
+		dump_text($node, 'db'),
+		"$name: and it is right");
 	no_orphans($node, "$name: nothing is left");
 	kept($node, $prepared, "$name: and nothing is lost");
 	$node->stop;
@@ -169,9 +195,14 @@ foreach my $end ('completed', 'cancelled')
 	$primary->wait_for_catchup($standby);
 	kept($standby, $files, "$end: the standby has them, too");
 	is(registries($_), 1, "$end: and the registry") for $primary, $standby;
-	same_text(contents($standby), contents($primary), "$end: it has the same tables");
-	my ($ret, $out, $err) = $standby->psql('db', 'SELECT ' . start_sql(destination => 'none'));
-	like($err, qr/recovery is in progress/, "$end: a backup of the standby is refused");
+	same_text(contents($standby), contents($primary),
+		"$end: it has the same tables");
+	my ($ret, $out, $err) =
+	  $standby->psql('db', 'SELECT ' . start_sql(destination => 'none'));
+	like(
+		$err,
+		qr/recovery is in progress/,
+		"$end: a backup of the standby is refused");
 
 	if ($end eq 'cancelled')
 	{
@@ -187,78 +218,116 @@ foreach my $end ('completed', 'cancelled')
 	gone($standby, $files, "$end: the standby unlinks them");
 	no_orphans($standby, "$end: nothing is left on the standby");
 	is(registries($_), 0, "$end: nor is a registry") for $primary, $standby;
-	same_text(contents($standby), contents($primary), "$end: it still has the same tables");
+	same_text(contents($standby), contents($primary),
+		"$end: it still has the same tables");
 }
 
 # Servers that go their own way while files are preserved
 make_tables();
 my $before = dump_text($primary, 'db');
-my %files = (changed => files_of(@changed), prepared => files_of('prepared'), kept => files_of('kept'));
+my %files = (
+	changed => files_of(@changed),
+	prepared => files_of('prepared'),
+	kept => files_of('kept'));
 hold_pg_dump($primary);
 my $id = start_backup($primary, 'db', destination => 'ways');
 change_tables();
-$primary->safe_psql('db', q{BEGIN; DROP TABLE w.prepared; PREPARE TRANSACTION 'prepared'});
+$primary->safe_psql('db',
+	q{BEGIN; DROP TABLE w.prepared; PREPARE TRANSACTION 'prepared'});
 $primary->backup('amidst');
 $primary->safe_psql('postgres', q{SELECT pg_create_restore_point('amidst')});
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 $primary->wait_for_catchup($standby);
-kept($_, { map { %{ $files{$_} } } keys %files }, $_->name . ' has the files') for $primary, $standby;
+kept($_, { map { %{ $files{$_} } } keys %files }, $_->name . ' has the files')
+  for $primary, $standby;
 
 $standby->promote;
-is(progress($primary, $id, 'phase'), 'schema', 'the backup on the primary goes on');
+is(progress($primary, $id, 'phase'),
+	'schema', 'the backup on the primary goes on');
 
 # what they all must have; the prepared transaction has its table locked
 $primary->safe_psql('db', q{ROLLBACK PREPARED 'prepared'});
 my $contents = contents($primary);
 release_pg_dump($primary);
-is(wait_backup($primary, $id), 'completed', 'the backup on the primary is completed')
+is(wait_backup($primary, $id),
+	'completed', 'the backup on the primary is completed')
   or diag(history($primary, $id, 'error'));
-same_text(archive_text($primary, history($primary, $id, 'destination')), $before, 'and is right');
+same_text(archive_text($primary, history($primary, $id, 'destination')),
+	$before, 'and is right');
 no_orphans($primary, 'nothing is left on the primary');
-kept($primary, { map { %{ $files{$_} } } qw(prepared kept) }, 'and nothing is lost');
+kept(
+	$primary,
+	{ map { %{ $files{$_} } } qw(prepared kept) },
+	'and nothing is lost');
 
-cleans_up($standby, $files{changed}, $files{prepared}, $contents, 'promoted standby');
+cleans_up($standby, $files{changed}, $files{prepared}, $contents,
+	'promoted standby');
 
 my $copy = new_server('copy', 'amidst');
 $copy->start;
 cleans_up($copy, $files{changed}, $files{prepared}, $contents, 'base backup');
 
 my $pitr = new_server('pitr', 'before', has_restoring => 1, standby => 0);
-$pitr->append_conf('postgresql.conf', qq{
+$pitr->append_conf(
+	'postgresql.conf', qq{
 recovery_target_name = 'amidst'
 recovery_target_action = 'promote'
 });
 $pitr->start;
-cleans_up($pitr, $files{changed}, $files{prepared}, $contents, 'point in time');
+cleans_up($pitr, $files{changed}, $files{prepared}, $contents,
+	'point in time');
 
 # A commit that waits for a synchronous standby may have been in flight when the
 # guard was armed; it holds up the start of a backup, for so long.
 make_tables();
 $files{truncated} = files_of('truncated');
-$primary->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});
+$primary->safe_psql('postgres',
+	q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});
 $primary->reload;
-$primary->poll_query_until('postgres', q{SELECT current_setting('synchronous_standby_names') = 'nobody'}) or die;
+$primary->poll_query_until('postgres',
+	q{SELECT current_setting('synchronous_standby_names') = 'nobody'})
+  or die;
 my $session = new_session($primary, 'db');
 my $hung = session_query($session, 'SELECT pg_backend_pid()');
-$session->query_until(qr/^hangs$/m, "\\echo hangs\nTRUNCATE w.truncated;\n\\echo done\n");
-$primary->poll_query_until('postgres', "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $hung") or die 'the commit does not hang';
-start_fails($primary, 'db', { destination => 'hung' }, '55P03',
+$session->query_until(qr/^hangs$/m,
+	"\\echo hangs\nTRUNCATE w.truncated;\n\\echo done\n");
+$primary->poll_query_until('postgres',
+	"SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $hung")
+  or die 'the commit does not hang';
+start_fails(
+	$primary,
+	'db',
+	{ destination => 'hung' },
+	'55P03',
 	qr/timed out waiting for the process with PID $hung to commit.*synchronous standby.*backup_bgw\.commit_timeout/s,
-	'a commit in flight', set => [ q{backup_bgw.commit_timeout = '1s'} ]);
+	'a commit in flight',
+	set => [q{backup_bgw.commit_timeout = '1s'}]);
 is(registries($primary), 0, 'no registry is left');
 
 # With more time it starts when the commit has ended.
 my $starter = new_session($primary, 'db');
-$starter->query_until(qr/^starts$/m, "\\echo starts\nSELECT 'id ' || " . start_sql(destination => 'patient') . ";\n\\echo done\n");
-$primary->poll_query_until('postgres', q{SELECT count(*) = 1 FROM backup_progress WHERE phase = 'starting' AND pid IS NOT NULL}) or die 'no backup starts';
-$primary->safe_psql('postgres', q{ALTER SYSTEM RESET synchronous_standby_names});
+$starter->query_until(qr/^starts$/m,
+		"\\echo starts\nSELECT 'id ' || "
+	  . start_sql(destination => 'patient')
+	  . ";\n\\echo done\n");
+$primary->poll_query_until('postgres',
+	q{SELECT count(*) = 1 FROM backup_progress WHERE phase = 'starting' AND pid IS NOT NULL}
+) or die 'no backup starts';
+$primary->safe_psql('postgres',
+	q{ALTER SYSTEM RESET synchronous_standby_names});
 $primary->reload;
 $session->query_until(qr/^done$/m, '');
 $starter->query_until(qr/^done$/m, '');
 $_->quit for $session, $starter;
-$id = $primary->safe_psql('postgres', 'SELECT max(backup_id) FROM (SELECT backup_id FROM backup_progress UNION ALL SELECT backup_id FROM backup_history) b');
-is(wait_backup($primary, $id), 'completed', 'when the commit has ended the backup works');
-same_text(archive_text($primary, history($primary, $id, 'destination')), dump_text($primary, 'db'), 'and is right');
+$id = $primary->safe_psql('postgres',
+	'SELECT max(backup_id) FROM (SELECT backup_id FROM backup_progress UNION ALL SELECT backup_id FROM backup_history) b'
+);
+is(wait_backup($primary, $id),
+	'completed', 'when the commit has ended the backup works');
+same_text(
+	archive_text($primary, history($primary, $id, 'destination')),
+	dump_text($primary, 'db'),
+	'and is right');
 no_orphans($primary, 'nothing is left');
 
 # A backup ends whether a synchronous standby is there or not.
@@ -268,21 +337,30 @@ $before = dump_text($primary, 'db');
 $id = start_backup($primary, 'db', destination => 'sync-end');
 $files{truncated} = files_of('truncated');
 $primary->safe_psql('db', 'TRUNCATE w.truncated');
-$primary->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});
+$primary->safe_psql('postgres',
+	q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});
 $primary->reload;
-$primary->poll_query_until('postgres', q{SELECT current_setting('synchronous_standby_names') = 'nobody'}) or die;
+$primary->poll_query_until('postgres',
+	q{SELECT current_setting('synchronous_standby_names') = 'nobody'})
+  or die;
 release_pg_dump($primary);
-is($primary->safe_psql('postgres', "SELECT wait_backup($id, '5 s')"), 'completed', 'a backup with preserved files ends without the synchronous standby');
-$primary->safe_psql('postgres', q{ALTER SYSTEM RESET synchronous_standby_names});
+is( $primary->safe_psql('postgres', "SELECT wait_backup($id, '5 s')"),
+	'completed',
+	'a backup with preserved files ends without the synchronous standby');
+$primary->safe_psql('postgres',
+	q{ALTER SYSTEM RESET synchronous_standby_names});
 $primary->reload;
 is(wait_backup($primary, $id), 'completed', 'it is completed');
-same_text(archive_text($primary, history($primary, $id, 'destination')), $before, 'and right');
+same_text(archive_text($primary, history($primary, $id, 'destination')),
+	$before, 'and right');
 gone($primary, $files{truncated}, 'its files are unlinked');
 no_orphans($primary, 'and nothing is left');
 
 foreach my $node ($primary, $standby, $copy, $pitr)
 {
-	unlike(slurp_file($node->logfile), qr/PANIC|TRAP|leaked?\b|still referenced|could not (remove|truncate) file|unexpected data|invalid page/,
+	unlike(
+		slurp_file($node->logfile),
+		qr/PANIC|TRAP|leaked?\b|still referenced|could not (remove|truncate) file|unexpected data|invalid page/,
 		$node->name . ': nothing suspicious in the log');
 }
 

@@ -92,7 +92,10 @@ BbgwArchive *
 bbgw_archive_create(BbgwBackup *backup)
 {
 	BbgwArchive *archive = palloc0(sizeof(BbgwArchive));
-	HASHCTL		ctl = {.keysize = sizeof(int), .entrysize = sizeof(DataEntry)};
+	HASHCTL		ctl = {
+		.keysize = sizeof(int),
+		.entrysize = sizeof(DataEntry)
+	};
 
 	archive->backup = backup;
 	archive->directory = bbgw_path_partial(backup->order.destination);
@@ -132,15 +135,16 @@ bbgw_archive_directory(const BbgwArchive *archive)
 BbgwToc *
 bbgw_archive_read_toc(BbgwArchive *archive)
 {
-	archive->toc = bbgw_toc_read(bbgw_path_in(archive->directory, BBGW_TOC_NAME));
+	archive->toc =
+		bbgw_toc_read(bbgw_path_in(archive->directory, BBGW_TOC_NAME));
 	return archive->toc;
 }
 
 /*
  * Makes sure that pg_dump has put no rows into a data file that a worker will
- * write, and gives it its final name.  Removing it, for the worker to create it
- * again, would be simpler, but file systems are slow at that when the files are
- * many.
+ * write, and gives it its final name.  Removing it, for the worker to create
+ * it again, would be simpler, but file systems are slow at that when the files
+ * are many.
  */
 static void
 claim_empty(const BbgwBackup *backup, const char *path)
@@ -177,15 +181,16 @@ claim_empty(const BbgwBackup *backup, const char *path)
 void
 bbgw_archive_add_table(BbgwArchive *archive, int dump_id, int nslices)
 {
-	DataEntry  *entry = hash_search(archive->tables, &dump_id, HASH_ENTER, NULL);
+	DataEntry  *entry = hash_search(archive->tables, &dump_id, HASH_ENTER,
+									NULL);
 
 	entry->nslices = nslices;
 }
 
 /*
- * Prepares the data files that the workers will write, and notes all others but
- * toc.dat.  Returns the size of those.  To be called when all tables are added,
- * before the workers begin.
+ * Prepares the data files that the workers will write, and notes all others
+ * but toc.dat.  Returns the size of those.  To be called when all tables are
+ * added, before the workers begin.
  */
 uint64
 bbgw_archive_take_over(BbgwArchive *archive)
@@ -233,7 +238,8 @@ bbgw_archive_take_over(BbgwArchive *archive)
 	{
 		CHECK_FOR_INTERRUPTS();
 		claim_empty(archive->backup,
-					bbgw_path_in(archive->directory, bbgw_name_data(entry->dump_id, 0)));
+					bbgw_path_in(archive->directory,
+								 bbgw_name_data(entry->dump_id, 0)));
 	}
 	return size;
 }
@@ -243,15 +249,18 @@ manifest(BbgwArchive *archive)
 {
 	if (archive->manifest == NULL)
 		archive->manifest =
-			bbgw_manifest_begin(bbgw_path_in(archive->directory, BBGW_MANIFEST_NAME));
+			bbgw_manifest_begin(bbgw_path_in(archive->directory,
+											 BBGW_MANIFEST_NAME));
 	return archive->manifest;
 }
 
 static void
-add_to_manifest(BbgwArchive *archive, const char *name, const BbgwFileInfo *info)
+add_to_manifest(BbgwArchive *archive, const char *name,
+				const BbgwFileInfo *info)
 {
 	bbgw_manifest_add(manifest(archive), name, info->size, info->mtime,
-					  BBGW_MANIFEST_CHECKSUM, info->checksum, info->checksum_len);
+					  BBGW_MANIFEST_CHECKSUM, info->checksum,
+					  info->checksum_len);
 }
 
 /* Puts a file that is as it should be into the manifest, and makes it durable. */
@@ -273,9 +282,10 @@ add_as_is(BbgwArchive *archive, const char *name)
 }
 
 static void
-compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name, char *buffer,
+compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
+			  char *buffer,
 			  size_t buffer_size,
-			  void (*pause)(void))
+			  void (*pause) (void))
 {
 	char	   *path = bbgw_path_in(archive->directory, name);
 	char	   *compressed_name = psprintf("%s%s", name, suffix(archive->backup));
@@ -313,16 +323,17 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name, char *buff
 
 /*
  * Compresses the data files that pg_dump has written, and puts them into the
- * manifest.  The lists of large objects stay as they are, as pg_restore 15 wants
- * them.  Calls "pause" every now and then, which may raise errors.
+ * manifest.  The lists of large objects stay as they are, as pg_restore 15
+ * wants them.  Calls "pause" every now and then, which may raise errors.
  */
 void
-bbgw_archive_convert(BbgwArchive *archive, void (*pause)(void))
+bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void))
 {
 	BbgwBackup *backup = archive->backup;
 	size_t		buffer_size = 64 * 1024;
 	char	   *buffer = palloc(buffer_size);
-	BbgwSink   *sink = bbgw_sink_create(backup->order.compression, backup->order.compression_level,
+	BbgwSink   *sink = bbgw_sink_create(backup->order.compression,
+										backup->order.compression_level,
 										&backup->bytes_written);
 	ListCell   *lc;
 
@@ -333,7 +344,8 @@ bbgw_archive_convert(BbgwArchive *archive, void (*pause)(void))
 		pause();
 		if (backup->order.compression != BBGW_COMPRESSION_NONE &&
 			ends_with(file->name, BBGW_DATA_SUFFIX))
-			compress_file(archive, sink, file->name, buffer, buffer_size, pause);
+			compress_file(archive, sink, file->name, buffer, buffer_size,
+						  pause);
 		else
 		{
 			add_as_is(archive, file->name);
@@ -355,7 +367,8 @@ write_toc(BbgwArchive *archive)
 	for (int i = 0; i < archive->toc->nentries; i++)
 	{
 		BbgwTocEntry *entry = archive->toc->entries[i];
-		DataEntry  *data = hash_search(archive->tables, &entry->dump_id, HASH_FIND, NULL);
+		DataEntry  *data = hash_search(archive->tables, &entry->dump_id,
+									   HASH_FIND, NULL);
 
 		if (data && data->nslices > 1)
 		{
@@ -366,7 +379,8 @@ write_toc(BbgwArchive *archive)
 			bbgw_toc_set_files(archive->toc, entry, data->nslices, names);
 		}
 	}
-	bbgw_toc_write(archive->toc, bbgw_path_in(archive->directory, BBGW_TOC_NAME));
+	bbgw_toc_write(archive->toc,
+				   bbgw_path_in(archive->directory, BBGW_TOC_NAME));
 }
 
 /*

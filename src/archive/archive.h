@@ -26,14 +26,16 @@ extern BbgwArchive *bbgw_archive_create(BbgwBackup *backup);
 extern void bbgw_archive_clear(BbgwArchive *archive);
 extern const char *bbgw_archive_directory(const BbgwArchive *archive);
 extern BbgwToc *bbgw_archive_read_toc(BbgwArchive *archive);
-extern void bbgw_archive_add_table(BbgwArchive *archive, int dump_id, int nslices);
+extern void bbgw_archive_add_table(BbgwArchive *archive, int dump_id,
+								   int nslices);
 extern uint64 bbgw_archive_take_over(BbgwArchive *archive);
-extern void bbgw_archive_convert(BbgwArchive *archive, void (*pause)(void));
+extern void bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void));
 extern void bbgw_archive_add_data(BbgwArchive *archive, int dump_id, int slice,
 								  const BbgwFileInfo *info);
 extern void bbgw_archive_finish(BbgwArchive *archive);
 extern void bbgw_archive_remove(BbgwArchive *archive);
 
-extern char *bbgw_archive_data_path(const BbgwBackup *backup, int dump_id, int slice);
+extern char *bbgw_archive_data_path(const BbgwBackup *backup, int dump_id,
+									int slice);
 
 #endif							/* BBGW_ARCHIVE_H */

@@ -205,7 +205,7 @@ bbgw_manifest_end(BbgwManifest *manifest)
 
 	errno = 0;
 	if (fwrite(manifest->buf.data, 1, manifest->buf.len, manifest->file) !=
-			(size_t) manifest->buf.len ||
+		(size_t) manifest->buf.len ||
 		fflush(manifest->file) != 0)
 	{
 		if (errno == 0)

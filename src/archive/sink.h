@@ -44,9 +44,9 @@ typedef struct BbgwSink BbgwSink;
 
 typedef struct BbgwSinkOps
 {
-	void (*begin)(BbgwSink *sink, const char *path);
-	void (*write)(BbgwSink *sink, const char *data, size_t len);
-	void (*end)(BbgwSink *sink, BbgwFileInfo *info);
+	void		(*begin) (BbgwSink *sink, const char *path);
+	void		(*write) (BbgwSink *sink, const char *data, size_t len);
+	void		(*end) (BbgwSink *sink, BbgwFileInfo *info);
 } BbgwSinkOps;
 
 /* Each stage embeds this as its first member. */

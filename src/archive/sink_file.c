@@ -3,8 +3,8 @@
  * sink_file.c
  *	  Last stage of a sink: writes a file, and checksums what it writes.
  *
- * The file is opened as a virtual file descriptor, which outlives transactions:
- * a worker may end one in the middle of a file.
+ * The file is opened as a virtual file descriptor, which outlives
+ * transactions: a worker may end one in the middle of a file.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -35,7 +35,9 @@ file_begin(BbgwSink *sink, const char *path)
 	FileSink   *fsink = (FileSink *) sink;
 
 	fsink->path = MemoryContextStrdup(GetMemoryChunkContext(sink), path);
-	fsink->file = PathNameOpenFilePerm(path, O_RDWR | O_CREAT | O_TRUNC | PG_BINARY, 0600);
+	fsink->file = PathNameOpenFilePerm(path,
+									   O_RDWR | O_CREAT | O_TRUNC | PG_BINARY,
+									   0600);
 	if (fsink->file < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),

@@ -43,7 +43,8 @@ lz4_begin(BbgwSink *sink, const char *path)
 	size_t		n;
 
 	sink->next->ops->begin(sink->next, path);
-	n = check_lz4(LZ4F_compressBegin(lz4->cctx, lz4->out, lz4->out_size, &lz4->prefs));
+	n = check_lz4(LZ4F_compressBegin(lz4->cctx, lz4->out, lz4->out_size,
+									 &lz4->prefs));
 	bbgw_sink_write(sink->next, lz4->out, n);
 }
 

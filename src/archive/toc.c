@@ -113,7 +113,7 @@ io_bytes(TocIO *io, void *buf, size_t len)
 
 	errno = 0;
 	done = io->writing ? fwrite(buf, 1, len, io->file) :
-						 fread(buf, 1, len, io->file);
+		fread(buf, 1, len, io->file);
 	if (done != len)
 	{
 		/* no error code: a full disk, or a file that has become shorter */
@@ -320,7 +320,10 @@ bbgw_toc_read(const char *path)
 	BbgwToc    *toc = palloc0(sizeof(BbgwToc));
 	BbgwTocEntry *all;
 	HASHCTL		ctl;
-	TocIO		io = {.file = AllocateFile(path, PG_BINARY_R), .path = path};
+	TocIO		io = {
+		.file = AllocateFile(path, PG_BINARY_R),
+		.path = path
+	};
 	struct stat st;
 
 	if (io.file == NULL)
@@ -471,7 +474,11 @@ bbgw_toc_write(const BbgwToc *toc, const char *path)
 {
 	BbgwToc		header = *toc;
 	int			nentries = toc->nentries + toc->nextra;
-	TocIO		io = {.file = AllocateFile(path, PG_BINARY_W), .path = path, .writing = true};
+	TocIO		io = {
+		.file = AllocateFile(path, PG_BINARY_W),
+		.path = path,
+		.writing = true
+	};
 
 	if (io.file == NULL)
 		toc_file_error(&io, "open");

@@ -97,7 +97,7 @@ typedef struct BbgwToc
 	uint8		vrev;
 	uint8		off_size;
 	int			compression;	/* 1.14: zlib level; later: algorithm */
-	int			created[7];				/* as struct tm: sec min hour mday mon year
+	int			created[7];		/* as struct tm: sec min hour mday mon year
 								 * isdst */
 	const char *dbname;			/* or NULL */
 	const char *server_version; /* or NULL */

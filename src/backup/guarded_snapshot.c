@@ -6,9 +6,9 @@
  * First the guard is armed, and preserves everything.  Transactions that were
  * about to commit just then may not have seen it and have to end before S is
  * taken: S must not need what they unlink.  Nor must it need what transactions
- * unlink that were prepared before; they could be committed at any time later, and
- * nothing looks at them again then.  When S is there, so is the set of files to be
- * guarded.
+ * unlink that were prepared before; they could be committed at any time later,
+ * and nothing looks at them again then.  When S is there, so is the set of
+ * files to be guarded.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -32,11 +32,11 @@
 #define PREPARED_NAP 200
 
 /*
- * Waits until the transactions have ended that were committing when the guard was
- * armed and may not have seen it.
+ * Waits until the transactions have ended that were committing when the guard
+ * was armed and may not have seen it.
  */
 static void
-wait_for_commits(int timeout, void (*nap)(long ms))
+wait_for_commits(int timeout, void (*nap) (long ms))
 {
 	BbgwCommits *commits = bbgw_guard_commits();
 	TimestampTz start = GetCurrentTimestamp();
@@ -44,7 +44,8 @@ wait_for_commits(int timeout, void (*nap)(long ms))
 
 	while (!bbgw_guard_drained(commits, &pid))
 	{
-		if (timeout > 0 && TimestampDifferenceExceeds(start, GetCurrentTimestamp(), timeout))
+		if (timeout > 0 &&
+			TimestampDifferenceExceeds(start, GetCurrentTimestamp(), timeout))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("timed out waiting for the process with PID %d to commit", pid),
@@ -56,8 +57,8 @@ wait_for_commits(int timeout, void (*nap)(long ms))
 }
 
 /*
- * The names of prepared transactions that may unlink files of this database, or
- * NULL if there are none.  Who unlinks a file has its relation locked.
+ * The names of prepared transactions that may unlink files of this database,
+ * or NULL if there are none.  Who unlinks a file has its relation locked.
  */
 static char *
 prepared_transactions(void)
@@ -100,7 +101,7 @@ prepared_transactions(void)
 }
 
 static void
-wait_for_prepared_transactions(int what, void (*nap)(long ms))
+wait_for_prepared_transactions(int what, void (*nap) (long ms))
 {
 	char	   *names;
 
@@ -140,16 +141,18 @@ has_catalog_tables(void)
 }
 
 /*
- * Arms the guard and takes S.  Returns the set of files that are guarded, which
- * stays mapped.
+ * Arms the guard and takes S.  Returns the set of files that are guarded,
+ * which stays mapped.
  *
- * The caller is a background worker without transaction; it has one afterwards,
- * which holds S, as of S and with S as active snapshot.  "nap" is called to sleep
- * while others are waited for; it may raise an error to end that.
+ * The caller is a background worker without transaction; it has one
+ * afterwards, which holds S, as of S and with S as active snapshot.  "nap" is
+ * called to sleep while others are waited for; it may raise an error to end
+ * that.
  */
 BbgwNeededSet *
-bbgw_guarded_snapshot_take(BbgwBackup *backup, const BbgwRequestSettings *settings,
-						   void (*nap)(long ms))
+bbgw_guarded_snapshot_take(BbgwBackup *backup,
+						   const BbgwRequestSettings *settings,
+						   void (*nap) (long ms))
 {
 	MemoryContext context = CurrentMemoryContext;
 	BbgwGuard  *guard = bbgw_guard_of(backup->number);
@@ -157,7 +160,8 @@ bbgw_guarded_snapshot_take(BbgwBackup *backup, const BbgwRequestSettings *settin
 	dsm_segment *needed;
 	bool		catalog_tables;
 
-	bbgw_guard_arm(guard, backup->id, (uint64) settings->max_preserved_size * 1024);
+	bbgw_guard_arm(guard, backup->id,
+				   (uint64) settings->max_preserved_size * 1024);
 	wait_for_commits(settings->commit_timeout, nap);
 	wait_for_prepared_transactions(settings->prepared_transactions, nap);
 

@@ -15,6 +15,6 @@
 
 extern BbgwNeededSet *bbgw_guarded_snapshot_take(BbgwBackup *backup,
 												 const BbgwRequestSettings *settings,
-												 void (*nap)(long ms));
+												 void (*nap) (long ms));
 
 #endif							/* BBGW_GUARDED_SNAPSHOT_H */

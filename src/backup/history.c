@@ -11,9 +11,9 @@
  *
  *	 "incarnation"	which life of the shared memory the backup ran in
  *
- * The file is written with status "running" once the backup runs, and anew when
- * it has ended, each time under another name and then renamed, so that it is
- * whole whenever the server stops.  A file that says "running" but is of
+ * The file is written with status "running" once the backup runs, and anew
+ * when it has ended, each time under another name and then renamed, so that it
+ * is whole whenever the server stops.  A file that says "running" but is of
  * another life is about a backup that the end of that life has killed; readers
  * are told "failed".
  *
@@ -174,9 +174,9 @@ bool
 bbgw_history_write(const BbgwBackup *backup, const char *status, int elevel)
 {
 	return make_directory(BBGW_STATE_DIR, elevel) &&
-		   make_directory(BBGW_HISTORY_DIR, elevel) &&
-		   write_file(bbgw_path_history(backup->id),
-					  backup_to_json(backup, status), elevel);
+		make_directory(BBGW_HISTORY_DIR, elevel) &&
+		write_file(bbgw_path_history(backup->id),
+				   backup_to_json(backup, status), elevel);
 }
 
 /*

@@ -8,14 +8,14 @@
  *
  * Before that, while it is still in the present, it arms the storage guard and
  * makes sure that no commit is on its way that the guard has not seen.  After
- * that, in the present again, it disarms the guard and sweeps up what is left of
- * preserved files.
+ * that, in the present again, it disarms the guard and sweeps up what is left
+ * of preserved files.
  *
- * Errors end the backup but not the process, which cleans up in peace.  When it
- * is terminated that is done on its way out (leader_exit).  Only after a crash of
- * the server nothing is done; the history tells of such a backup, and its
- * unfinished directory stays.  The server then starts the leader again, which
- * finds itself without a backup and sees to the preserved files.
+ * Errors end the backup but not the process, which cleans up in peace.  When
+ * it is terminated that is done on its way out (leader_exit).  Only after a
+ * crash of the server nothing is done; the history tells of such a backup, and
+ * its unfinished directory stays.  The server then starts the leader again,
+ * which finds itself without a backup and sees to the preserved files.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -78,8 +78,9 @@ stop_everybody(void)
 	int			dump_pid;
 
 	/*
-	 * Its session might not notice that pg_dump is gone, waiting for a lock for
-	 * instance.  While pg_dump lives the process ID is still the session's.
+	 * Its session might not notice that pg_dump is gone, waiting for a lock
+	 * for instance.  While pg_dump lives the process ID is still the
+	 * session's.
 	 */
 	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
 	dump_pid = my_backup->dump_pid;
@@ -126,7 +127,8 @@ end_backup(bool exiting)
 		LWLockRelease(bbgw_shared->lock);
 	}
 
-	bbgw_guard_disarm(my_guard, my_backup->snapshot == DSM_HANDLE_INVALID ? 0 : DISARM_TIMEOUT);
+	bbgw_guard_disarm(my_guard,
+					  my_backup->snapshot == DSM_HANDLE_INVALID ? 0 : DISARM_TIMEOUT);
 	if (OidIsValid(MyDatabaseId))
 	{
 		if (!exiting)
@@ -134,7 +136,8 @@ end_backup(bool exiting)
 			bbgw_asof_leave();
 			bbgw_sweep();
 		}
-		else if (bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId) != InvalidRelFileNumber)
+		else if (bbgw_registry_find(MyDatabaseTableSpace,
+									MyDatabaseId) != InvalidRelFileNumber)
 			(void) bbgw_sweep_request(MyDatabaseId);
 	}
 
@@ -159,7 +162,8 @@ end_backup(bool exiting)
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	my_backup->leader_pid = 0;
 	my_backup->dump_pid = 0;
-	my_backup->state = refuse && my_backup->caller_waits ? BBGW_REFUSED : BBGW_FREE;
+	my_backup->state = refuse &&
+		my_backup->caller_waits ? BBGW_REFUSED : BBGW_FREE;
 	LWLockRelease(bbgw_shared->lock);
 	ConditionVariableBroadcast(&my_backup->cv);
 }
@@ -203,7 +207,8 @@ check_on_others(void)
 		pid_t		pid;
 
 		finished[i] = worker_handles[i] == NULL ||
-					  GetBackgroundWorkerPid(worker_handles[i], &pid) != BGWH_STOPPED;
+			GetBackgroundWorkerPid(worker_handles[i],
+								   &pid) != BGWH_STOPPED;
 	}
 
 	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
@@ -233,7 +238,8 @@ check_on_others(void)
 static void
 nap(long ms)
 {
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 ms,
 					 PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	check_on_others();
@@ -271,7 +277,8 @@ start_workers(void)
 							i + 1, my_backup->order.jobs),
 					 errhint("Increase max_worker_processes (now %d), or decrease the number of jobs.",
 							 max_worker_processes)));
-		if (WaitForBackgroundWorkerStartup(worker_handles[i], &pid) == BGWH_POSTMASTER_DIED)
+		if (WaitForBackgroundWorkerStartup(worker_handles[i],
+										   &pid) == BGWH_POSTMASTER_DIED)
 			proc_exit(1);
 	}
 }
@@ -294,7 +301,8 @@ report_start(void)
 
 	ereport(LOG,
 			(errmsg("backup " INT64_FORMAT " of database \"%s\" to \"%s\" started",
-					my_backup->id, NameStr(my_backup->order.datname), my_backup->order.destination)));
+					my_backup->id, NameStr(my_backup->order.datname),
+					my_backup->order.destination)));
 }
 
 /*
@@ -330,8 +338,8 @@ make_plan(const BbgwRequest *request)
 }
 
 /*
- * What the leader does from time to time while workers work.  Output functions of
- * composite types lock those, and may be waiting.
+ * What the leader does from time to time while workers work.  Output functions
+ * of composite types lock those, and may be waiting.
  */
 static void
 look_after_workers(void)
@@ -379,7 +387,11 @@ static void
 run_backup(void)
 {
 	BbgwRequest *request = read_request();
-	BbgwSchemaRun schema = {.backup = my_backup, .request = request, .check = check_on_others};
+	BbgwSchemaRun schema = {
+		.backup = my_backup,
+		.request = request,
+		.check = check_on_others
+	};
 	BbgwPlan   *plan;
 
 	/* what earlier backups may have left, of transactions since committed */
@@ -428,12 +440,12 @@ bbgw_leader_main(Datum arg)
 	my_guard = bbgw_guard_of(DatumGetInt32(arg));
 
 	/*
-	 * The caller may have given up before we came, and the slot be another's.  Or
-	 * the server has crashed and started us anew.
+	 * The caller may have given up before we came, and the slot be another's.
+	 * Or the server has crashed and started us anew.
 	 */
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	wanted = my_backup->state == BBGW_STARTING &&
-			 my_backup->id == bbgw_bgworker_backup_id();
+		my_backup->id == bbgw_bgworker_backup_id();
 	if (wanted)
 		my_backup->leader_pid = MyProcPid;
 	LWLockRelease(bbgw_shared->lock);
@@ -465,7 +477,8 @@ bbgw_leader_main(Datum arg)
 		MemoryContextSwitchTo(leader_context);
 		edata = CopyErrorData();
 		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-		if (my_backup->cancelled && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		if (my_backup->cancelled &&
+			edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			edata->message = "the backup was cancelled";
 		bbgw_error_capture(&my_backup->error, edata);
 		LWLockRelease(bbgw_shared->lock);

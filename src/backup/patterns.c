@@ -3,9 +3,9 @@
  * patterns.c
  *	  Checks include and exclude patterns before pg_dump gets them.
  *
- * pg_dump is content if one of several -t patterns matches something, and needs
- * no match for -T at all; a typo goes unnoticed until the restore, or until the
- * disk is full.  Here each pattern must match.
+ * pg_dump is content if one of several -t patterns matches something, and
+ * needs no match for -T at all; a typo goes unnoticed until the restore, or
+ * until the disk is full.  Here each pattern must match.
  *
  * The language of patterns is psql's: letters are folded to lower case, "*" is
  * any sequence and "?" any character, a dot separates schema and name, double
@@ -112,7 +112,8 @@ pattern_matches(const char *pattern)
 	bool		isnull;
 	bool		found;
 
-	if (n == MAX_PARTS && strcmp(first.data, get_database_name(MyDatabaseId)) != 0)
+	if (n == MAX_PARTS &&
+		strcmp(first.data, get_database_name(MyDatabaseId)) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cross-database references are not implemented: %s", pattern)));
@@ -143,16 +144,16 @@ check_patterns(List *patterns, const char *argname, const char *option)
 
 	foreach(lc, patterns)
 		if (!pattern_matches(lfirst(lc)))
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("no tables match %s pattern \"%s\"", argname, (char *) lfirst(lc)),
-					 errhint("Patterns are those of pg_dump %s.", option)));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("no tables match %s pattern \"%s\"", argname, (char *) lfirst(lc)),
+				 errhint("Patterns are those of pg_dump %s.", option)));
 }
 
 /*
- * Raises an error for a pattern that matches nothing as of S.  The caller is as
- * of S, has it as active snapshot, is connected to SPI and has the search_path
- * that pg_dump's session will begin with.
+ * Raises an error for a pattern that matches nothing as of S.  The caller is
+ * as of S, has it as active snapshot, is connected to SPI and has the
+ * search_path that pg_dump's session will begin with.
  */
 void
 bbgw_patterns_check(List *include, List *exclude)

@@ -84,13 +84,13 @@ append_setting(StringInfo buf, const char *keyword, const char *value)
 
 /*
  * Settings of the database or of the role that would make pg_dump's first
- * statements fail, or wait for the caller of start_backup(), who waits for them.
- * Soon after, pg_dump makes settings of its own.
+ * statements fail, or wait for the caller of start_backup(), who waits for
+ * them.  Soon after, pg_dump makes settings of its own.
  */
 static const char *const harmless_start =
-	"-c default_transaction_isolation=repeatable\\ read"
-	" -c default_transaction_deferrable=off"
-	" -c statement_timeout=0 -c lock_timeout=0";
+"-c default_transaction_isolation=repeatable\\ read"
+" -c default_transaction_deferrable=off"
+" -c statement_timeout=0 -c lock_timeout=0";
 
 /*
  * Where this server is to be found: its first socket directory, or else the
@@ -103,7 +103,8 @@ default_conninfo(const BbgwBackup *backup)
 	List	   *directories;
 	const char *host = "localhost";
 
-	if (SplitDirectoriesString(pstrdup(Unix_socket_directories), ',', &directories) &&
+	if (SplitDirectoriesString(pstrdup(Unix_socket_directories), ',',
+							   &directories) &&
 		directories != NIL)
 	{
 		host = linitial(directories);
@@ -273,7 +274,8 @@ read_stderr(void)
 		stderr_len += n;
 	}
 	stderr_text[stderr_len] = '\0';
-	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+	return n < 0 &&
+		(errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
 }
 
 static void
@@ -304,8 +306,8 @@ report_failure(int status, bool connected)
 }
 
 /*
- * Waits at most "timeout" ms for pg_dump to say something or to end, or for the
- * latch.  Returns true when it has ended; how, bbgw_pgdump_result() tells.
+ * Waits at most "timeout" ms for pg_dump to say something or to end, or for
+ * the latch.  Returns true when it has ended; how, bbgw_pgdump_result() tells.
  */
 bool
 bbgw_pgdump_poll(long timeout)
@@ -351,9 +353,9 @@ bbgw_pgdump_result(bool connected)
 }
 
 /*
- * Has pg_dump, which has ended, failed because its session was chosen to break a
- * deadlock?  It tells no error codes; its session speaks our language, unless
- * somebody has set lc_messages for the role.
+ * Has pg_dump, which has ended, failed because its session was chosen to break
+ * a deadlock?  It tells no error codes; its session speaks our language,
+ * unless somebody has set lc_messages for the role.
  */
 bool
 bbgw_pgdump_deadlocked(void)

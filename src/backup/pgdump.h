@@ -13,7 +13,8 @@
 #include "backup/request.h"
 
 extern char *bbgw_pgdump_find(void);
-extern void bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
+extern void bbgw_pgdump_start(const BbgwBackup *backup,
+							  const BbgwRequest *request,
 							  const char *directory);
 extern bool bbgw_pgdump_poll(long timeout);
 extern bool bbgw_pgdump_deadlocked(void);

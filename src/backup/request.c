@@ -28,7 +28,8 @@
  * Parses 'none', 'lz4' or 'lz4:LEVEL'.
  */
 void
-bbgw_request_compression(const char *text, BbgwCompression *compression, int *level)
+bbgw_request_compression(const char *text, BbgwCompression *compression,
+						 int *level)
 {
 	char	   *end;
 	long		value;
@@ -58,6 +59,12 @@ bbgw_request_compression(const char *text, BbgwCompression *compression, int *le
 				 errhint("Use \"lz4\", \"lz4:LEVEL\" or \"none\".")));
 }
 
+typedef struct RateUnit
+{
+	const char *unit;
+	double		factor;
+} RateUnit;
+
 /*
  * Parses a rate such as '50MB' (per second).  A number alone is in kilobytes,
  * as for pg_basebackup --max-rate.  Returns bytes.
@@ -65,11 +72,7 @@ bbgw_request_compression(const char *text, BbgwCompression *compression, int *le
 uint64
 bbgw_request_rate(const char *text)
 {
-	static const struct
-	{
-		const char *unit;
-		double		factor;
-	} units[] = {
+	static const RateUnit units[] = {
 		{"", 1024.0},
 		{"B", 1.0},
 		{"k", 1024.0},
@@ -92,7 +95,8 @@ bbgw_request_rate(const char *text)
 		{
 			double		bytes = value * units[i].factor;
 
-			if (strcmp(end, units[i].unit) == 0 && bytes >= 1024.0 && bytes < 1e15)
+			if (strcmp(end, units[i].unit) == 0 && bytes >= 1024.0 &&
+				bytes < 1e15)
 				return (uint64) bytes;
 		}
 	}
@@ -109,7 +113,7 @@ path_is_within(const char *path, const char *dir)
 	size_t		len = strlen(dir);
 
 	return strncmp(path, dir, len) == 0 &&
-		   (path[len] == '\0' || path[len] == '/' || dir[len - 1] == '/');
+		(path[len] == '\0' || path[len] == '/' || dir[len - 1] == '/');
 }
 
 /*
@@ -192,7 +196,8 @@ check_free(const char *destination)
  * checks that a backup can be written there.
  */
 char *
-bbgw_request_destination(const char *text, const char *datname, TimestampTz now)
+bbgw_request_destination(const char *text, const char *datname,
+						 TimestampTz now)
 {
 	char	   *name;
 	char	   *destination;
@@ -212,8 +217,8 @@ bbgw_request_destination(const char *text, const char *datname, TimestampTz now)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 text ?
-					 errmsg("destination \"%s\" is relative, and backup_bgw.directory is not set", text) :
-					 errmsg("no destination was given, and backup_bgw.directory is not set"),
+				 errmsg("destination \"%s\" is relative, and backup_bgw.directory is not set", text) :
+				 errmsg("no destination was given, and backup_bgw.directory is not set"),
 				 errhint("Give an absolute path, or set backup_bgw.directory.")));
 	else
 		destination = psprintf("%s/%s", bbgw_directory, name);
@@ -299,8 +304,8 @@ Size
 bbgw_request_size(const BbgwRequest *request)
 {
 	return sizeof(BbgwRequestSettings) +
-		   strlen(request->conninfo) + 1 + strlen(request->pg_dump_path) + 1 +
-		   strings_size(request->include) + strings_size(request->exclude);
+		strlen(request->conninfo) + 1 + strlen(request->pg_dump_path) + 1 +
+		strings_size(request->include) + strings_size(request->exclude);
 }
 
 /*

@@ -14,7 +14,8 @@
 
 #include "nodes/pg_list.h"
 
-extern void bbgw_request_compression(const char *text, BbgwCompression *compression,
+extern void bbgw_request_compression(const char *text,
+									 BbgwCompression *compression,
 									 int *level);
 extern uint64 bbgw_request_rate(const char *text);
 extern char *bbgw_request_destination(const char *text, const char *datname,

@@ -3,11 +3,11 @@
  * schema.c
  *	  The schema phase of a backup: pg_dump as of S.
  *
- * pg_dump runs as a child (pgdump.c); the session it connects to puts itself as of
- * S (asof_session.c).  While it runs its session is looked after: it must not wait
- * for the locks of others for long (lockpass.c).  Should it be chosen to break a
- * deadlock all the same, with REINDEX of a catalog for instance, pg_dump is run
- * again, as of the same S.
+ * pg_dump runs as a child (pgdump.c); the session it connects to puts itself
+ * as of S (asof_session.c).  While it runs its session is looked after: it
+ * must not wait for the locks of others for long (lockpass.c).  Should it be
+ * chosen to break a deadlock all the same, with REINDEX of a catalog for
+ * instance, pg_dump is run again, as of the same S.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -35,7 +35,8 @@ launch(BbgwSchemaRun *run)
 	LWLockRelease(bbgw_shared->lock);
 
 	run->tries++;
-	bbgw_pgdump_start(run->backup, run->request, bbgw_archive_directory(run->archive));
+	bbgw_pgdump_start(run->backup, run->request,
+					  bbgw_archive_directory(run->archive));
 }
 
 /*

@@ -20,7 +20,7 @@ typedef struct BbgwSchemaRun
 	BbgwBackup *backup;
 	const BbgwRequest *request;
 	BbgwArchive *archive;
-	void (*check)(void);
+	void		(*check) (void);
 	int			tries;			/* so far; 0 at first */
 } BbgwSchemaRun;
 

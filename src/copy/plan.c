@@ -3,9 +3,9 @@
  * plan.c
  *	  Makes the plan: from pg_dump's table of contents and pg_class as of S.
  *
- * pg_dump has decided whose rows belong in the backup: those of the tables that
- * have a TABLE DATA entry.  pg_class as of S says where they are.  Sizes are
- * taken from the files, without locking the tables.
+ * pg_dump has decided whose rows belong in the backup: those of the tables
+ * that have a TABLE DATA entry.  pg_class as of S says where they are.  Sizes
+ * are taken from the files, without locking the tables.
  *
  * Rows of an extension's configuration table that has a filter condition are
  * not the workers' business.  pg_dump has read them with a query.
@@ -31,20 +31,20 @@
 #include "snapshot/asof.h"
 
 static const char *const plan_query =
-	"SELECT DISTINCT ON (c.oid) c.oid, n.nspname, c.relname, c.relam,"
-	" c.reltablespace, c.relfilenode,"
-	" t.oid, t.reltablespace, t.relfilenode,"
-	" x.oid, x.reltablespace, x.relfilenode,"
-	" EXISTS (SELECT FROM pg_catalog.pg_extension e,"
-	"  unnest(e.extconfig, e.extcondition) AS f(relid, condition)"
-	"  WHERE f.relid = c.oid AND f.condition <> '')"
-	" FROM unnest($1) AS u(oid)"
-	" JOIN pg_catalog.pg_class c ON c.oid = u.oid AND c.relkind = 'r'"
-	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-	" LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid"
-	" LEFT JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND i.indisvalid"
-	" LEFT JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
-	" ORDER BY c.oid";
+"SELECT DISTINCT ON (c.oid) c.oid, n.nspname, c.relname, c.relam,"
+" c.reltablespace, c.relfilenode,"
+" t.oid, t.reltablespace, t.relfilenode,"
+" x.oid, x.reltablespace, x.relfilenode,"
+" EXISTS (SELECT FROM pg_catalog.pg_extension e,"
+"  unnest(e.extconfig, e.extcondition) AS f(relid, condition)"
+"  WHERE f.relid = c.oid AND f.condition <> '')"
+" FROM unnest($1) AS u(oid)"
+" JOIN pg_catalog.pg_class c ON c.oid = u.oid AND c.relkind = 'r'"
+" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+" LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid"
+" LEFT JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND i.indisvalid"
+" LEFT JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
+" ORDER BY c.oid";
 
 /* dump ids by table */
 typedef struct TocRef
@@ -60,7 +60,10 @@ typedef struct TocRef
 static ArrayType *
 planned_relids(const BbgwToc *toc, HTAB **refs)
 {
-	HASHCTL		ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(TocRef)};
+	HASHCTL		ctl = {
+		.keysize = sizeof(Oid),
+		.entrysize = sizeof(TocRef)
+	};
 	Datum	   *relids = palloc_array(Datum, toc->nentries);
 	int			n = 0;
 
@@ -72,7 +75,8 @@ planned_relids(const BbgwToc *toc, HTAB **refs)
 		TocRef	   *ref;
 		bool		found;
 
-		if (!entry->had_dumper || strcmp(entry->desc, BBGW_TOC_TABLE_DATA) != 0)
+		if (!entry->had_dumper ||
+			strcmp(entry->desc, BBGW_TOC_TABLE_DATA) != 0)
 			continue;
 		ref = hash_search(*refs, &entry->oid, HASH_ENTER, &found);
 		if (found)
@@ -87,7 +91,8 @@ static Oid
 get_oid(HeapTuple tuple, int column)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull);
+	Datum		value = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column,
+									  &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
@@ -115,7 +120,8 @@ get_bool(HeapTuple tuple, int column)
 {
 	bool		isnull;
 
-	return DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull));
+	return DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc, column,
+									  &isnull));
 }
 
 /*
@@ -139,7 +145,8 @@ fill_table(BbgwTable *table, HeapTuple tuple, BbgwNeededSet *needed)
 	if (OidIsValid(get_oid(tuple, 7)))
 	{
 		fill_storage(&table->toast, tuple, 8, get_oid(tuple, 7), needed);
-		fill_storage(&table->toast_index, tuple, 11, get_oid(tuple, 10), needed);
+		fill_storage(&table->toast_index, tuple, 11, get_oid(tuple, 10),
+					 needed);
 	}
 
 	if (!bbgw_storage_blocks(&table->heap, &table->nblocks) ||
@@ -164,10 +171,12 @@ compare_units(const void *a, const void *b)
 }
 
 /*
- * Cuts a table into its units.  Their shares of its bytes add up to all of them.
+ * Cuts a table into its units.  Their shares of its bytes add up to all of
+ * them.
  */
 static void
-fill_units(BbgwUnit *unit, const BbgwTable *table, uint32 number, int slice_size)
+fill_units(BbgwUnit *unit, const BbgwTable *table, uint32 number,
+		   int slice_size)
 {
 	uint64		bytes_before = 0;
 
@@ -180,7 +189,8 @@ fill_units(BbgwUnit *unit, const BbgwTable *table, uint32 number, int slice_size
 		unit->table = number;
 		unit->slice = slice;
 		unit->start = slice * (BlockNumber) slice_size;
-		unit->nblocks = last ? table->nblocks - unit->start : (BlockNumber) slice_size;
+		unit->nblocks =
+			last ? table->nblocks - unit->start : (BlockNumber) slice_size;
 		pg_atomic_init_flag(&unit->taken);
 		if (!last)
 			bytes_up_to = (uint64) ((double) table->bytes *
@@ -192,9 +202,9 @@ fill_units(BbgwUnit *unit, const BbgwTable *table, uint32 number, int slice_size
 
 /*
  * Makes the plan in a new segment.  Tables bigger than slice_size blocks are
- * cut into slices of that size (0: none is cut).  The biggest units come first,
- * so that at the end no worker is left alone with one.  "needed" is the guard's
- * set, in which all these files must be.
+ * cut into slices of that size (0: none is cut).  The biggest units come
+ * first, so that at the end no worker is left alone with one.  "needed" is the
+ * guard's set, in which all these files must be.
  *
  * The caller is as of S, has it as active snapshot, and is connected to SPI.
  * Raises an error if a file of S is gone.
@@ -225,7 +235,8 @@ bbgw_plan_create(const BbgwToc *toc, int slice_size, BbgwNeededSet *needed)
 		elog(ERROR, "found " UINT64_FORMAT " of " UINT64_FORMAT " tables of the archive in pg_class",
 			 (uint64) SPI_processed, expected);
 
-	tables = palloc_extended(Max(SPI_processed, 1) * sizeof(BbgwTable), MCXT_ALLOC_HUGE);
+	tables = palloc_extended(Max(SPI_processed, 1) * sizeof(BbgwTable),
+							 MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		BbgwTable  *table = &tables[ntables];
@@ -238,7 +249,8 @@ bbgw_plan_create(const BbgwToc *toc, int slice_size, BbgwNeededSet *needed)
 		ref = hash_search(refs, &table->heap.oid, HASH_FIND, NULL);
 		table->dump_id = ref->dump_id;
 		table->nunits = 1;
-		if (table->is_heap && slice_size > 0 && table->nblocks > (BlockNumber) slice_size)
+		if (table->is_heap && slice_size > 0 &&
+			table->nblocks > (BlockNumber) slice_size)
 			table->nunits = (table->nblocks - 1) / slice_size + 1;
 		nunits += table->nunits;
 		bytes += table->bytes;
@@ -247,7 +259,8 @@ bbgw_plan_create(const BbgwToc *toc, int slice_size, BbgwNeededSet *needed)
 	SPI_freetuptable(SPI_tuptable);
 	hash_destroy(refs);
 
-	units_offset = MAXALIGN(offsetof(BbgwPlan, tables) + ntables * sizeof(BbgwTable));
+	units_offset =
+		MAXALIGN(offsetof(BbgwPlan, tables) + ntables * sizeof(BbgwTable));
 	seg = dsm_create(units_offset + nunits * sizeof(BbgwUnit), 0);
 	plan = dsm_segment_address(seg);
 	plan->ntables = ntables;
@@ -274,9 +287,11 @@ bbgw_plan_create(const BbgwToc *toc, int slice_size, BbgwNeededSet *needed)
  * what is in the plan, and the catalogs.
  */
 void
-bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard, BbgwNeededSet *needed)
+bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard,
+						 BbgwNeededSet *needed)
 {
-	bool	   *planned = palloc_extended(Max(needed->nfiles, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	bool	   *planned = palloc_extended(Max(needed->nfiles, 1),
+										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 
 	for (uint32 i = 0; i < plan->ntables; i++)
 	{
@@ -293,7 +308,7 @@ bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard, BbgwNeededSet *
 	{
 		BbgwNeededFile *file = &needed->files[i];
 		bool		is_catalog = file->owner < FirstNormalObjectId &&
-						  file->owner != LargeObjectRelationId;
+		file->owner != LargeObjectRelationId;
 
 		if (!planned[i] && !is_catalog)
 			bbgw_guard_done(guard, file);

@@ -45,7 +45,8 @@ typedef struct BbgwUnit
 	BlockNumber nblocks;
 	uint64		bytes;			/* its share of the table's */
 
-	pg_atomic_flag taken;		/* by a worker; cleared if it could not be read yet */
+	pg_atomic_flag taken;		/* by a worker; cleared if it could not be
+								 * read yet */
 
 	/* written by the worker that took the unit, read after all have ended */
 	bool		done;
@@ -70,7 +71,9 @@ extern dsm_segment *bbgw_plan_create(const BbgwToc *toc, int slice_size,
 									 BbgwNeededSet *needed);
 extern void bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard,
 									 BbgwNeededSet *needed);
-extern void bbgw_plan_announce_files(const BbgwPlan *plan, BbgwArchive *archive);
-extern void bbgw_plan_deliver_files(const BbgwPlan *plan, BbgwArchive *archive);
+extern void bbgw_plan_announce_files(const BbgwPlan *plan,
+									 BbgwArchive *archive);
+extern void bbgw_plan_deliver_files(const BbgwPlan *plan,
+									BbgwArchive *archive);
 
 #endif							/* BBGW_PLAN_H */

@@ -4,13 +4,14 @@
  *	  Rows to COPY text, byte for byte what pg_dump gets from COPY table TO.
  *
  * Columns are separated by tabs, rows end with newlines, null is \N; in values
- * the backslash and the control characters that have a name are escaped.  Dropped
- * and generated columns are left out, as in the column list of pg_dump's COPY.
- * After the last row comes what pg_dump adds: "\." and three newlines.
+ * the backslash and the control characters that have a name are escaped.
+ * Dropped and generated columns are left out, as in the column list of
+ * pg_dump's COPY.  After the last row comes what pg_dump adds: "\." and three
+ * newlines.
  *
- * The text is in the encoding of the database.  In every encoding that a server
- * can have, all bytes of multibyte characters have their high bit set, so that
- * bytes can be looked at one by one.
+ * The text is in the encoding of the database.  In every encoding that a
+ * server can have, all bytes of multibyte characters have their high bit set,
+ * so that bytes can be looked at one by one.
  *
  * Unlike COPY's, the buffer need not hold a whole row: whenever it has a
  * reasonable size, also between two columns, it goes to the sink.
@@ -60,8 +61,8 @@ static const char escapes[256] = {
 };
 
 /*
- * Begins rows of a relation, going to a sink whose file has been begun.  Memory
- * is taken from the current context, which must last until
+ * Begins rows of a relation, going to a sink whose file has been begun.
+ * Memory is taken from the current context, which must last until
  * bbgw_rowtext_end().  Needs a transaction: it looks up output functions.
  */
 BbgwRowText *
@@ -142,7 +143,8 @@ static void
 append_value(BbgwRowText *rowtext, Column *column, Datum value)
 {
 	/* a value within a value is never out of line */
-	if (column->is_varlena && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(value)))
+	if (column->is_varlena &&
+		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(value)))
 		value = PointerGetDatum(bbgw_toast_fetch(rowtext->toast,
 												 (struct varlena *) DatumGetPointer(value)));
 	append_escaped(rowtext, OutputFunctionCall(&column->output, value));

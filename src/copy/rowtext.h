@@ -17,7 +17,8 @@
 
 typedef struct BbgwRowText BbgwRowText;
 
-extern BbgwRowText *bbgw_rowtext_begin(TupleDesc tupdesc, const BbgwToast *toast,
+extern BbgwRowText *bbgw_rowtext_begin(TupleDesc tupdesc,
+									   const BbgwToast *toast,
 									   BbgwSink *sink);
 extern void bbgw_rowtext_row(BbgwRowText *rowtext, TupleTableSlot *slot);
 extern void bbgw_rowtext_end(BbgwRowText *rowtext);

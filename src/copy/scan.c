@@ -3,20 +3,21 @@
  * scan.c
  *	  Reads a unit of the plan into a sink, standing in nobody's way.
  *
- * A unit is read in one transaction as of S, or in several.  In each the worker
- * has the table locked if it can (tablelock.c), and otherwise reads without.
- * Every few milliseconds, also in the middle of a big row, it looks around:
+ * A unit is read in one transaction as of S, or in several.  In each the
+ * worker has the table locked if it can (tablelock.c), and otherwise reads
+ * without.  Every few milliseconds, also in the middle of a big row, it looks
+ * around:
  *
- * - if somebody waits for the table, it gives up the locks at once and reads on
- *	 without them.  The transaction ends after the block, so that the next one may
- *	 have the locks again;
+ * - if somebody waits for the table, it gives up the locks at once and reads
+ *	 on without them.  The transaction ends after the block, so that the next
+ *	 one may have the locks again;
  *
  * - if somebody waits for its transaction, as DROP INDEX CONCURRENTLY does, or
- *	 just watches it, as pg_repack does, so that after a second nobody can know,
- *	 that ends after the block.
+ *	 just watches it, as pg_repack does, so that after a second nobody can
+ *	 know, that ends after the block.
  *
- * Without the locks VACUUM may cut empty pages off the end of the table.  So then
- * each block is a scan of its own, begun after a look at the size.
+ * Without the locks VACUUM may cut empty pages off the end of the table.  So
+ * then each block is a scan of its own, begun after a look at the size.
  *
  * Reads go through a ring of buffers, as those of any big sequential scan, and
  * so leave the working set of others alone.
@@ -72,7 +73,7 @@ static struct
 	bool		stop;			/* end the transaction after this block */
 	instr_time	looked;
 	instr_time	begun;			/* the transaction */
-} scan;
+}			scan;
 
 /*
  * Gives up what others wait for.
@@ -103,13 +104,14 @@ look_around(void)
 	}
 	since = now;
 	INSTR_TIME_SUBTRACT(since, scan.begun);
-	if (INSTR_TIME_GET_MICROSEC(since) > MAX_TRANSACTION || bbgw_tablelock_transaction_wanted())
+	if (INSTR_TIME_GET_MICROSEC(since) > MAX_TRANSACTION ||
+		bbgw_tablelock_transaction_wanted())
 		scan.stop = true;
 }
 
 /*
- * Sleeps for max_rate, but no longer than nobody waits.  What is left is slept in
- * the next transaction.
+ * Sleeps for max_rate, but no longer than nobody waits.  What is left is slept
+ * in the next transaction.
  */
 static void
 throttle(void)
@@ -143,11 +145,13 @@ advance_to(BlockNumber block)
 
 	scan.next = block;
 	advance(block >= scan.end ? scan.unit->bytes :
-								(uint64) ((double) scan.unit->bytes * (block - start) / (scan.end - start)));
+			(uint64) ((double) scan.unit->bytes *
+					  (block - start) / (scan.end - start)));
 }
 
 /*
- * Opens a relation of the table, locked or not.  NULL if the table has none such.
+ * Opens a relation of the table, locked or not.  NULL if the table has none
+ * such.
  */
 static Relation
 open_storage(const BbgwStorage *storage)
@@ -176,8 +180,8 @@ close_storage(Relation rel)
 /*
  * Reads blocks from scan.next to "end", or until it is time to stop.
  *
- * The rows of a page are all found when it is read.  So whenever one of another
- * page comes, all of those before are written.
+ * The rows of a page are all found when it is read.  So whenever one of
+ * another page comes, all of those before are written.
  */
 static void
 scan_range(TupleTableSlot *slot, BlockNumber end, BbgwRowText *rowtext)
@@ -220,9 +224,12 @@ scan_heap(Relation rel, TupleTableSlot *slot, BbgwRowText *rowtext)
 		if (scan.next >= nblocks)
 			advance_to(scan.end);
 		else
-			scan_range(slot,
-					   bbgw_tablelock_held() ? Min(scan.end, nblocks) : scan.next + 1,
-					   rowtext);
+		{
+			BlockNumber end = bbgw_tablelock_held() ?
+			Min(scan.end, nblocks) : scan.next + 1;
+
+			scan_range(slot, end, rowtext);
+		}
 	}
 }
 
@@ -254,25 +261,30 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 	TupleTableSlot *slot;
 	BbgwRowText *rowtext;
 
-	bbgw_asof_begin(snapshot, scan.backup->leader_pid, scan.backup->catalog_tables);
+	bbgw_asof_begin(snapshot, scan.backup->leader_pid,
+					scan.backup->catalog_tables);
 	scan.stop = false;
 	INSTR_TIME_SET_CURRENT(scan.begun);
 	if (!bbgw_tablelock_try(table) &&
-		((!begun && !insist) || !table->is_heap || bbgw_tablelock_vacuumed(table)))
+		((!begun && !insist) || !table->is_heap ||
+		 bbgw_tablelock_vacuumed(table)))
 	{
 		bbgw_asof_commit();
 		return false;
 	}
 
 	if (!begun)
-		bbgw_sink_begin(sink, bbgw_archive_data_path(scan.backup, table->dump_id, scan.unit->slice));
+		bbgw_sink_begin(sink,
+						bbgw_archive_data_path(scan.backup, table->dump_id,
+											   scan.unit->slice));
 	rel = open_storage(&table->heap);
 	toast.rel = open_storage(&table->toast);
 	toast.index = open_storage(&table->toast_index);
 
 	rowtext = bbgw_rowtext_begin(RelationGetDescr(rel), &toast, sink);
 	slot = table_slot_create(rel, NULL);
-	scan.desc = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
+	scan.desc = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true,
+									  false);
 	throttle();
 	if (table->is_heap)
 		scan_heap(rel, slot, rowtext);
@@ -291,16 +303,18 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 }
 
 /*
- * Reads a unit into a file of the sink, which it begins; ending it is left to the
- * caller.  Returns false, having begun nothing, if the table is locked by others;
- * with "insist" only if one of those is VACUUM.
+ * Reads a unit into a file of the sink, which it begins; ending it is left to
+ * the caller.  Returns false, having begun nothing, if the table is locked by
+ * others; with "insist" only if one of those is VACUUM.
  *
  * The caller is in no transaction.  What was read is to be believed only if
  * bbgw_guard_check() finds nothing wrong afterwards.
  */
 bool
-bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot, const BbgwTable *table,
-			   BbgwUnit *unit, BbgwSink *sink, dsm_handle snapshot, bool insist)
+bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
+			   const BbgwTable *table,
+			   BbgwUnit *unit, BbgwSink *sink, dsm_handle snapshot,
+			   bool insist)
 {
 	bool		begun = false;
 
@@ -321,7 +335,8 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot, const BbgwTable *table,
 			return false;
 		else
 		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 							 VACUUM_NAP, PG_WAIT_EXTENSION);
 			ResetLatch(MyLatch);
 			CHECK_FOR_INTERRUPTS();

@@ -3,13 +3,14 @@
  * tablelock.c
  *	  The locks of the table that a worker reads, given up when others want them.
  *
- * As of S a worker can read a table whatever others do to it.  Its definition is
- * that of S, its rows stay for S's sake, its files for the guard's.  One thing is
- * done in place: VACUUM truncates empty pages at the end of a table, with nobody
- * else having it locked.  What is cut off has no rows for S, but reading it just
- * then would be an error.  So the worker holds ACCESS SHARE when it can have it,
- * on the table, its TOAST table and the index of that, and does without when
- * somebody else wants the table or has it; unless it is VACUUM who has it.
+ * As of S a worker can read a table whatever others do to it.  Its definition
+ * is that of S, its rows stay for S's sake, its files for the guard's.  One
+ * thing is done in place: VACUUM truncates empty pages at the end of a table,
+ * with nobody else having it locked.  What is cut off has no rows for S, but
+ * reading it just then would be an error.  So the worker holds ACCESS SHARE
+ * when it can have it, on the table, its TOAST table and the index of that,
+ * and does without when somebody else wants the table or has it; unless it is
+ * VACUUM who has it.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -39,7 +40,8 @@ list_relations(const BbgwTable *table, Oid *relations)
 }
 
 /*
- * Locks all three for the rest of the transaction, if that is possible at once.
+ * Locks all three for the rest of the transaction, if that is possible at
+ * once.
  */
 bool
 bbgw_tablelock_try(const BbgwTable *table)

@@ -5,9 +5,9 @@
  *
  * The workers share a clock that says when the bytes asked for so far would
  * have been read at exactly max_rate.  Who has read something moves the clock
- * on, and then, when that is convenient, sleeps until real time has come there.  A clock that lies behind
- * is first set to the present, so that time not used is not made up for in a
- * burst.
+ * on, and then, when that is convenient, sleeps until real time has come
+ * there.  A clock that lies behind is first set to the present, so that time
+ * not used is not made up for in a burst.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -39,13 +39,14 @@ bbgw_throttle_book(BbgwBackup *backup, uint64 bytes)
 	do
 	{
 		due = Max(clock, now) + cost;
-	} while (!pg_atomic_compare_exchange_u64(&backup->throttle_clock, &clock, due));
+	} while (!pg_atomic_compare_exchange_u64(&backup->throttle_clock, &clock,
+											 due));
 	return due;
 }
 
 /*
- * Sleeps until then (0: not at all), but no longer than "max" microseconds.  Returns
- * false if it is that late already.  Serves interrupts.
+ * Sleeps until then (0: not at all), but no longer than "max" microseconds.
+ * Returns false if it is that late already.  Serves interrupts.
  */
 bool
 bbgw_throttle_nap(uint64 due, long max)
@@ -59,7 +60,8 @@ bbgw_throttle_nap(uint64 due, long max)
 	if (due < now + 1000)
 		return false;
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 (long) Min(due - now, (uint64) max) / 1000, PG_WAIT_EXTENSION);
+					 (long) Min(due - now, (uint64) max) / 1000,
+					 PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	return true;

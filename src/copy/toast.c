@@ -3,10 +3,10 @@
  * toast.c
  *	  Values that are stored out of line, read without locks.
  *
- * The server's own functions lock the TOAST table and its index for each value,
- * and would wait where a table worker must not: for DDL that has the table and
- * everything belonging to it locked.  As of S, with its files there to stay,
- * nobody needs these locks.
+ * The server's own functions lock the TOAST table and its index for each
+ * value, and would wait where a table worker must not: for DDL that has the
+ * table and everything belonging to it locked.  As of S, with its files there
+ * to stay, nobody needs these locks.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -39,7 +39,8 @@ report_damage(const BbgwToast *toast, Oid valueid, const char *what)
  * The bytes of one chunk, checked for being the one expected.
  */
 static const char *
-chunk_data(const BbgwToast *toast, HeapTuple tuple, Oid valueid, int32 expected,
+chunk_data(const BbgwToast *toast, HeapTuple tuple, Oid valueid,
+		   int32 expected,
 		   int32 expected_size)
 {
 	TupleDesc	desc = RelationGetDescr(toast->rel);
@@ -48,7 +49,9 @@ chunk_data(const BbgwToast *toast, HeapTuple tuple, Oid valueid, int32 expected,
 
 	if (DatumGetInt32(fastgetattr(tuple, 2, desc, &isnull)) != expected)
 		report_damage(toast, valueid, "unexpected chunk number");
-	chunk = (struct varlena *) DatumGetPointer(fastgetattr(tuple, 3, desc, &isnull));
+	chunk =
+		(struct varlena *) DatumGetPointer(fastgetattr(tuple, 3, desc,
+													   &isnull));
 	if (VARATT_IS_EXTERNAL(chunk) || VARATT_IS_COMPRESSED(chunk) ||
 		VARSIZE_ANY_EXHDR(chunk) != (Size) expected_size)
 		report_damage(toast, valueid, "unexpected chunk size");
@@ -75,7 +78,8 @@ bbgw_toast_fetch(const BbgwToast *toast, struct varlena *value)
 	HeapTuple	tuple;
 
 	VARATT_EXTERNAL_GET_POINTER(pointer, value);
-	if (toast->rel == NULL || RelationGetRelid(toast->rel) != pointer.va_toastrelid)
+	if (toast->rel == NULL ||
+		RelationGetRelid(toast->rel) != pointer.va_toastrelid)
 		elog(ERROR, "toast value %u is in relation %u, which is not the table's",
 			 pointer.va_valueid, pointer.va_toastrelid);
 
@@ -87,9 +91,12 @@ bbgw_toast_fetch(const BbgwToast *toast, struct varlena *value)
 	else
 		SET_VARSIZE(result, size + VARHDRSZ);
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(pointer.va_valueid));
-	scan = systable_beginscan_ordered(toast->rel, toast->index, GetActiveSnapshot(), 1, &key);
-	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(pointer.va_valueid));
+	scan = systable_beginscan_ordered(toast->rel, toast->index,
+									  GetActiveSnapshot(), 1, &key);
+	while ((tuple = systable_getnext_ordered(scan,
+											 ForwardScanDirection)) != NULL)
 	{
 		int32		offset = chunk * TOAST_MAX_CHUNK_SIZE;
 		int32		length = Min(size - offset, (int32) TOAST_MAX_CHUNK_SIZE);
@@ -97,7 +104,8 @@ bbgw_toast_fetch(const BbgwToast *toast, struct varlena *value)
 		if (chunk >= nchunks)
 			report_damage(toast, pointer.va_valueid, "unexpected last chunk");
 		memcpy(VARDATA(result) + offset,
-			   chunk_data(toast, tuple, pointer.va_valueid, chunk, length), length);
+			   chunk_data(toast, tuple, pointer.va_valueid, chunk, length),
+			   length);
 		if (++chunk % CHUNKS_PER_PAUSE == 0)
 			toast->pause();
 	}

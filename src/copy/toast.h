@@ -17,9 +17,11 @@ typedef struct BbgwToast
 {
 	Relation	rel;
 	Relation	index;
-	void (*pause)(void);		/* called every now and then; may be long in return */
+	void		(*pause) (void);	/* called every now and then; may be long
+									 * in return */
 } BbgwToast;
 
-extern struct varlena *bbgw_toast_fetch(const BbgwToast *toast, struct varlena *value);
+extern struct varlena *bbgw_toast_fetch(const BbgwToast *toast,
+										struct varlena *value);
 
 #endif							/* BBGW_TOAST_H */

@@ -3,10 +3,10 @@
  * worker.c
  *	  A table worker: takes units from the plan and writes a data file of each.
  *
- * Units are read by scan.c, without ever keeping others waiting, or waiting for
- * others.  Tables whose files have been preserved come first, so that disk space
- * is given back soon; then those that nobody has locked, the biggest first; then
- * the rest.
+ * Units are read by scan.c, without ever keeping others waiting, or waiting
+ * for others.  Tables whose files have been preserved come first, so that disk
+ * space is given back soon; then those that nobody has locked, the biggest
+ * first; then the rest.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -54,7 +54,8 @@ worker_exit(int code, Datum arg)
 }
 
 /*
- * Shows in backup_workers and pg_stat_activity what is being read, if anything.
+ * Shows in backup_workers and pg_stat_activity what is being read, if
+ * anything.
  */
 static void
 show_relation(const BbgwTable *table)
@@ -105,7 +106,8 @@ back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 
-	if (!bbgw_scan_unit(my_backup, my_slot, table, unit, sink, snapshot, insist))
+	if (!bbgw_scan_unit(my_backup, my_slot, table, unit, sink, snapshot,
+						insist))
 	{
 		error_context_stack = callback.previous;
 		show_relation(NULL);
@@ -123,7 +125,8 @@ back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 		if (OidIsValid(table->toast.oid))
 		{
 			bbgw_guard_done(my_guard, &needed->files[table->toast.needed]);
-			bbgw_guard_done(my_guard, &needed->files[table->toast_index.needed]);
+			bbgw_guard_done(my_guard,
+							&needed->files[table->toast_index.needed]);
 		}
 	}
 	show_relation(NULL);
@@ -151,19 +154,19 @@ take(BbgwUnit *unit)
 {
 	/* the first look is cheap */
 	return pg_atomic_unlocked_test_flag(&unit->taken) &&
-		   pg_atomic_test_set_flag(&unit->taken);
+		pg_atomic_test_set_flag(&unit->taken);
 }
 
 static bool
 is_preserved(const BbgwStorage *storage)
 {
 	return OidIsValid(storage->oid) &&
-		   (pg_atomic_read_u32(&needed->files[storage->needed].flags) & BBGW_FILE_PRESERVED) != 0;
+		(pg_atomic_read_u32(&needed->files[storage->needed].flags) & BBGW_FILE_PRESERVED) != 0;
 }
 
 /*
- * Takes a unit of a table whose files have been preserved, so that they need not
- * be kept for long.
+ * Takes a unit of a table whose files have been preserved, so that they need
+ * not be kept for long.
  */
 static BbgwUnit *
 take_preserved(void)
@@ -203,7 +206,8 @@ take_next(void)
 {
 	uint32		next;
 
-	while ((next = pg_atomic_fetch_add_u32(&plan->next_unit, 1)) < plan->nunits)
+	while ((next = pg_atomic_fetch_add_u32(&plan->next_unit,
+										   1)) < plan->nunits)
 		if (take(&units[next]))
 			return &units[next];
 
@@ -214,8 +218,8 @@ take_next(void)
 
 /*
  * Reads the units that were put back because somebody has their table locked.
- * There is nothing else to do now, so locked tables are read as they are.  Only
- * those that VACUUM is truncating have to wait a little longer.
+ * There is nothing else to do now, so locked tables are read as they are.
+ * Only those that VACUUM is truncating have to wait a little longer.
  */
 static void
 read_leftovers(BbgwSink *sink)
@@ -238,7 +242,8 @@ read_leftovers(BbgwSink *sink)
 		}
 		if (left)
 		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 							 LEFTOVER_NAP, PG_WAIT_EXTENSION);
 			ResetLatch(MyLatch);
 			CHECK_FOR_INTERRUPTS();
@@ -292,7 +297,8 @@ work(void)
 	BbgwUnit   *unit;
 
 	wait_for_plan();
-	sink = bbgw_sink_create(my_backup->order.compression, my_backup->order.compression_level,
+	sink = bbgw_sink_create(my_backup->order.compression,
+							my_backup->order.compression_level,
 							&my_backup->bytes_written);
 	while ((unit = take_preserved()) != NULL || (unit = take_next()) != NULL)
 	{

@@ -4,36 +4,36 @@
  *	  The storage guard: files that a backup needs outlive their unlinking.
  *
  * S keeps row versions from being vacuumed away, but no file from being
- * unlinked: TRUNCATE, DROP, a rewriting ALTER TABLE, VACUUM FULL and their like
- * unlink files when they commit, and whoever reads as of S would find a table
- * without rows, or none.  So a transaction that is about to commit is looked at
- * in every session.  If it would unlink a file that a running backup needs, that
- * file is taken off its list.  The transaction commits just as fast, locks
- * nothing, waits for nobody; the file stays, and standbys keep it too, as it is
- * not in the commit record either.  What was preserved is written into the
- * registry (registry.c) and unlinked when the backup no longer needs it
- * (sweep.c).
+ * unlinked: TRUNCATE, DROP, a rewriting ALTER TABLE, VACUUM FULL and their
+ * like unlink files when they commit, and whoever reads as of S would find a
+ * table without rows, or none.  So a transaction that is about to commit is
+ * looked at in every session.  If it would unlink a file that a running backup
+ * needs, that file is taken off its list.  The transaction commits just as
+ * fast, locks nothing, waits for nobody; the file stays, and standbys keep it
+ * too, as it is not in the commit record either.  What was preserved is
+ * written into the registry (registry.c) and unlinked when the backup no
+ * longer needs it (sweep.c).
  *
  * There is one hole to be closed.  A transaction may have passed this point
- * before the guard was armed, and leave the array of running transactions after
- * S was taken: S then needs a file that nobody preserved.  So every process that
- * is about to commit an unlinking first makes its counter odd, then looks
- * whether a guard is armed, and makes the counter even when the transaction has
- * ended, as far as snapshots are concerned.  Who arms a guard looks at the
- * counters afterwards and lets those commits end that it sees in flight, before
- * it takes S.  Nobody waits but the one who arms, and he asks for no lock.  When
- * the guard was disarmed he waits again: then nobody is adding to the registry
- * any more.
+ * before the guard was armed, and leave the array of running transactions
+ * after S was taken: S then needs a file that nobody preserved.  So every
+ * process that is about to commit an unlinking first makes its counter odd,
+ * then looks whether a guard is armed, and makes the counter even when the
+ * transaction has ended, as far as snapshots are concerned.  Who arms a guard
+ * looks at the counters afterwards and lets those commits end that it sees in
+ * flight, before it takes S.  Nobody waits but the one who arms, and he asks
+ * for no lock.  When the guard was disarmed he waits again: then nobody is
+ * adding to the registry any more.
  *
  * A transaction that is prepared is through with this when it is prepared; its
  * files are no longer on the list that COMMIT PREPARED goes by.  One that was
  * prepared before the guard was armed is the business of leader.c.
  *
  * No transaction ever fails or waits because of a backup.  If a file cannot be
- * preserved, for lack of memory or disk space or because the limit is reached, it
- * is the backup that fails: it is marked so before the file goes.  Readers look
- * at the mark (bbgw_guard_check) after they have read, and so never believe what
- * they read of a file that was lost meanwhile.
+ * preserved, for lack of memory or disk space or because the limit is reached,
+ * it is the backup that fails: it is marked so before the file goes.  Readers
+ * look at the mark (bbgw_guard_check) after they have read, and so never
+ * believe what they read of a file that was lost meanwhile.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -148,7 +148,8 @@ compare_locators(const void *a, const void *b)
  * there are none.
  */
 static bool
-preserve_file(BbgwParties *parties, const RelFileLocator *locator, uint64 *bytes)
+preserve_file(BbgwParties *parties, const RelFileLocator *locator,
+			  uint64 *bytes)
 {
 	bool		needed = false;
 
@@ -158,7 +159,8 @@ preserve_file(BbgwParties *parties, const RelFileLocator *locator, uint64 *bytes
 		BbgwParty  *party = &parties->party[i];
 		BbgwNeededFile *file;
 
-		if (!bbgw_party_needs(party, locator->spcOid, locator->relNumber, &file))
+		if (!bbgw_party_needs(party, locator->spcOid, locator->relNumber,
+							  &file))
 			continue;
 		if (*bytes == 0)
 			*bytes = file_size(locator);
@@ -203,7 +205,8 @@ preserve_files(BbgwParties *parties, const RelFileLocator *files, int nfiles)
 
 		if (locator->dbOid != MyDatabaseId ||
 			(ncreated > 0 &&
-			 bsearch(locator, created, ncreated, sizeof(RelFileLocator), compare_locators)) ||
+			 bsearch(locator, created, ncreated, sizeof(RelFileLocator),
+					 compare_locators)) ||
 			!preserve_file(parties, locator, &record->bytes))
 			continue;
 

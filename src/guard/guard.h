@@ -3,11 +3,11 @@
  * guard.h
  *	  The storage guard: files that a backup needs outlive their unlinking.
  *
- * guard.c looks at every transaction that is about to commit.  guard_arm.c is for
- * the backup: its leader arms the guard, waits for commits in flight, takes S,
- * publishes the set of files that are needed, and disarms the guard in the end;
- * whoever has read a file says so; whoever has read anything checks that nothing
- * was lost.
+ * guard.c looks at every transaction that is about to commit.  guard_arm.c is
+ * for the backup: its leader arms the guard, waits for commits in flight,
+ * takes S, publishes the set of files that are needed, and disarms the guard
+ * in the end; whoever has read a file says so; whoever has read anything
+ * checks that nothing was lost.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -23,7 +23,8 @@
 typedef struct BbgwCommits BbgwCommits;
 
 /* guard_arm.c */
-extern void bbgw_guard_arm(BbgwGuard *guard, int64 backup_id, uint64 max_bytes);
+extern void bbgw_guard_arm(BbgwGuard *guard, int64 backup_id,
+						   uint64 max_bytes);
 extern void bbgw_guard_publish(BbgwGuard *guard, dsm_segment *segment);
 extern dsm_handle bbgw_guard_needed(BbgwGuard *guard);
 extern void bbgw_guard_disarm(BbgwGuard *guard, int timeout);

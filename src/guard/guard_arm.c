@@ -16,12 +16,12 @@
 #include "guard/registry.h"
 
 /*
- * Arms the guard for a backup of the current database, which the calling process
- * leads.  Until its set is published, all files are preserved.  "max_bytes"
- * limits what may be preserved after that (0: no limit).
+ * Arms the guard for a backup of the current database, which the calling
+ * process leads.  Until its set is published, all files are preserved.
+ * "max_bytes" limits what may be preserved after that (0: no limit).
  *
- * S must be taken only after the commits that are in flight now have ended; see
- * bbgw_guard_commits().
+ * S must be taken only after the commits that are in flight now have ended;
+ * see bbgw_guard_commits().
  */
 void
 bbgw_guard_arm(BbgwGuard *guard, int64 backup_id, uint64 max_bytes)
@@ -33,7 +33,8 @@ bbgw_guard_arm(BbgwGuard *guard, int64 backup_id, uint64 max_bytes)
 	registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId);
 
 	LWLockAcquire(bbgw_guards->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < bbgw_max_backups && registry == InvalidRelFileNumber; i++)
+	for (int i = 0; i < bbgw_max_backups &&
+		 registry == InvalidRelFileNumber; i++)
 		if (bbgw_guards->guards[i].database == MyDatabaseId)
 			registry = bbgw_guards->guards[i].registry;
 	if (registry == InvalidRelFileNumber)
@@ -74,7 +75,8 @@ bbgw_guard_publish(BbgwGuard *guard, dsm_segment *segment)
 	for (int i = 0; i < n; i++)
 	{
 		BbgwPreserved *record = &records[i].record;
-		BbgwNeededFile *file = bbgw_needed_find(party.set, record->tablespace, record->number);
+		BbgwNeededFile *file = bbgw_needed_find(party.set, record->tablespace,
+												record->number);
 
 		if (file)
 			(void) bbgw_party_mark(&party, file, record->bytes);
@@ -96,10 +98,10 @@ bbgw_guard_needed(BbgwGuard *guard)
 }
 
 /*
- * Disarms the guard, if it was armed, and waits "timeout" ms at most for commits
- * in flight that may still be adding to the registry.  If that is not enough a
- * later sweep will find what they have added.  Takes no lock but LWLocks, and
- * raises nothing.
+ * Disarms the guard, if it was armed, and waits "timeout" ms at most for
+ * commits in flight that may still be adding to the registry.  If that is not
+ * enough a later sweep will find what they have added.  Takes no lock but
+ * LWLocks, and raises nothing.
  */
 void
 bbgw_guard_disarm(BbgwGuard *guard, int timeout)
@@ -115,14 +117,15 @@ bbgw_guard_disarm(BbgwGuard *guard, int timeout)
 	LWLockRelease(bbgw_guards->lock);
 
 	commits = bbgw_guard_commits();
-	for (int waited = 0; waited < timeout && !bbgw_guard_drained(commits, &pid); waited += 10)
+	for (int waited = 0; waited < timeout &&
+		 !bbgw_guard_drained(commits, &pid); waited += 10)
 		pg_usleep(10 * 1000L);
 	pfree(commits);
 }
 
 /*
- * Raises an error if files were lost.  What was read before a call that returns
- * was complete.
+ * Raises an error if files were lost.  What was read before a call that
+ * returns was complete.
  */
 void
 bbgw_guard_check(const BbgwGuard *guard)

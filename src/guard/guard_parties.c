@@ -33,8 +33,8 @@ attach_set(BbgwParty *party)
 }
 
 /*
- * The backups whose guard is armed in the current database, palloc'd, with their
- * sets attached.  May raise an error.
+ * The backups whose guard is armed in the current database, palloc'd, with
+ * their sets attached.  May raise an error.
  */
 BbgwParties *
 bbgw_parties_find(void)
@@ -95,12 +95,13 @@ bbgw_party_needs(const BbgwParty *party, Oid tablespace, RelFileNumber number,
 	if (party->handle == DSM_HANDLE_INVALID)
 		return true;
 	*file = bbgw_needed_find(party->set, tablespace, number);
-	return *file && (pg_atomic_read_u32(&(*file)->flags) & BBGW_FILE_DONE) == 0;
+	return *file &&
+		(pg_atomic_read_u32(&(*file)->flags) & BBGW_FILE_DONE) == 0;
 }
 
 /*
- * Notes that a file is preserved for a backup, and counts it, once.  Returns false
- * if the backup is through with the file after all.
+ * Notes that a file is preserved for a backup, and counts it, once.  Returns
+ * false if the backup is through with the file after all.
  */
 bool
 bbgw_party_mark(const BbgwParty *party, BbgwNeededFile *file, uint64 bytes)
@@ -126,12 +127,13 @@ bbgw_party_mark(const BbgwParty *party, BbgwNeededFile *file, uint64 bytes)
 }
 
 /*
- * The id of one of the backups that need a file, or 0 if there is none.  In *name
- * and *kind, if "name" is given, what relation the file belongs to, unless it is
- * in nobody's set.
+ * The id of one of the backups that need a file, or 0 if there is none.  In
+ * *name and *kind, if "name" is given, what relation the file belongs to,
+ * unless it is in nobody's set.
  */
 int64
-bbgw_parties_need(const BbgwParties *parties, Oid tablespace, RelFileNumber number,
+bbgw_parties_need(const BbgwParties *parties, Oid tablespace,
+				  RelFileNumber number,
 				  const char **name, char *kind)
 {
 	int64		id = 0;

@@ -35,8 +35,10 @@ extern BbgwParties *bbgw_parties_find(void);
 extern void bbgw_parties_free(BbgwParties *parties);
 extern bool bbgw_party_needs(const BbgwParty *party, Oid tablespace,
 							 RelFileNumber number, BbgwNeededFile **file);
-extern bool bbgw_party_mark(const BbgwParty *party, BbgwNeededFile *file, uint64 bytes);
+extern bool bbgw_party_mark(const BbgwParty *party, BbgwNeededFile *file,
+							uint64 bytes);
 extern int64 bbgw_parties_need(const BbgwParties *parties, Oid tablespace,
-							   RelFileNumber number, const char **name, char *kind);
+							   RelFileNumber number, const char **name,
+							   char *kind);
 
 #endif							/* BBGW_GUARD_PARTIES_H */

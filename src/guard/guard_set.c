@@ -5,9 +5,9 @@
  *
  * Needed are, as pg_class as of S has them: all tables and sequences, TOAST
  * tables and their indexes, and the indexes of catalogs, by which processes as
- * of S read them.  Not needed are indexes of tables, as the workers use none, and
- * materialized views, which are refreshed after a restore.  An exception are
- * indexes of the configuration tables of extensions that have a filter
+ * of S read them.  Not needed are indexes of tables, as the workers use none,
+ * and materialized views, which are refreshed after a restore.  An exception
+ * are indexes of the configuration tables of extensions that have a filter
  * condition: those are read by a query, whose plan may use them.
  *
  * Mapped catalogs are not in the set.  They have no file in pg_class, and are
@@ -26,31 +26,31 @@
 #include "guard/guard_set.h"
 
 static const char *const needed_query =
-	"WITH r AS MATERIALIZED ("
-	" SELECT c.oid, c.relkind, c.reltablespace, c.relfilenode, c.reltoastrelid,"
-	"  n.nspname, c.relname"
-	" FROM pg_catalog.pg_class c"
-	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-	" WHERE c.relkind IN ('r', 'S') AND c.relpersistence <> 't')"
-	"SELECT r.reltablespace, r.relfilenode, r.oid, r.relkind, r.nspname, r.relname"
-	" FROM r WHERE r.relfilenode <> 0"
-	" UNION ALL "
-	"SELECT t.reltablespace, t.relfilenode, r.oid, t.relkind, r.nspname, r.relname"
-	" FROM r JOIN pg_catalog.pg_class t ON t.oid = r.reltoastrelid"
-	" WHERE t.relfilenode <> 0"
-	" UNION ALL "
-	"SELECT x.reltablespace, x.relfilenode, r.oid, x.relkind, r.nspname, r.relname"
-	" FROM r JOIN pg_catalog.pg_index i ON i.indrelid = r.reltoastrelid"
-	" JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
-	" WHERE x.relfilenode <> 0"
-	" UNION ALL "
-	"SELECT x.reltablespace, x.relfilenode, r.oid, x.relkind, r.nspname, r.relname"
-	" FROM r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid"
-	" JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
-	" WHERE x.relfilenode <> 0 AND (r.oid < 16384 OR r.oid IN"
-	"  (SELECT f.relid FROM pg_catalog.pg_extension e,"
-	"   unnest(e.extconfig, e.extcondition) AS f(relid, condition)"
-	"   WHERE f.condition <> ''))";
+"WITH r AS MATERIALIZED ("
+" SELECT c.oid, c.relkind, c.reltablespace, c.relfilenode, c.reltoastrelid,"
+"  n.nspname, c.relname"
+" FROM pg_catalog.pg_class c"
+" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+" WHERE c.relkind IN ('r', 'S') AND c.relpersistence <> 't')"
+"SELECT r.reltablespace, r.relfilenode, r.oid, r.relkind, r.nspname, r.relname"
+" FROM r WHERE r.relfilenode <> 0"
+" UNION ALL "
+"SELECT t.reltablespace, t.relfilenode, r.oid, t.relkind, r.nspname, r.relname"
+" FROM r JOIN pg_catalog.pg_class t ON t.oid = r.reltoastrelid"
+" WHERE t.relfilenode <> 0"
+" UNION ALL "
+"SELECT x.reltablespace, x.relfilenode, r.oid, x.relkind, r.nspname, r.relname"
+" FROM r JOIN pg_catalog.pg_index i ON i.indrelid = r.reltoastrelid"
+" JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
+" WHERE x.relfilenode <> 0"
+" UNION ALL "
+"SELECT x.reltablespace, x.relfilenode, r.oid, x.relkind, r.nspname, r.relname"
+" FROM r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid"
+" JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
+" WHERE x.relfilenode <> 0 AND (r.oid < 16384 OR r.oid IN"
+"  (SELECT f.relid FROM pg_catalog.pg_extension e,"
+"   unnest(e.extconfig, e.extcondition) AS f(relid, condition)"
+"   WHERE f.condition <> ''))";
 
 static int
 compare_files(const void *a, const void *b)
@@ -70,14 +70,16 @@ get_oid(HeapTuple tuple, int column)
 {
 	bool		isnull;
 
-	return DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull));
+	return DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, column,
+										  &isnull));
 }
 
 static const char *
 get_name(HeapTuple tuple, int column)
 {
 	bool		isnull;
-	Datum		name = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column, &isnull);
+	Datum		name = SPI_getbinval(tuple, SPI_tuptable->tupdesc, column,
+									 &isnull);
 
 	return NameStr(*DatumGetName(name));
 }
@@ -85,8 +87,8 @@ get_name(HeapTuple tuple, int column)
 /*
  * Makes the set in a new segment, from pg_class as of S.
  *
- * The caller is as of S, has it as active snapshot, and is connected to SPI.  The
- * locks that the query takes are left to it.
+ * The caller is as of S, has it as active snapshot, and is connected to SPI.
+ * The locks that the query takes are left to it.
  */
 dsm_segment *
 bbgw_needed_create(void)
@@ -104,14 +106,16 @@ bbgw_needed_create(void)
 	initStringInfo(&names);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		char	   *name = quote_qualified_identifier(get_name(SPI_tuptable->vals[i], 5),
-													  get_name(SPI_tuptable->vals[i], 6));
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		char	   *name = quote_qualified_identifier(get_name(tuple, 5),
+													  get_name(tuple, 6));
 
 		appendBinaryStringInfo(&names, name, strlen(name) + 1);
 		pfree(name);
 	}
 
-	names_offset = offsetof(BbgwNeededSet, files) + SPI_processed * sizeof(BbgwNeededFile);
+	names_offset = offsetof(BbgwNeededSet,
+							files) + SPI_processed * sizeof(BbgwNeededFile);
 	seg = dsm_create(names_offset + names.len, 0);
 	set = dsm_segment_address(seg);
 	memcpy((char *) set + names_offset, names.data, names.len);
@@ -128,7 +132,9 @@ bbgw_needed_create(void)
 			file->tablespace = MyDatabaseTableSpace;
 		file->number = get_oid(tuple, 2);
 		file->owner = get_oid(tuple, 3);
-		file->kind = DatumGetChar(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 4, &isnull));
+		file->kind =
+			DatumGetChar(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 4,
+									   &isnull));
 		file->name = (uint32) names_offset;
 		pg_atomic_init_u32(&file->flags, 0);
 		names_offset += strlen((char *) set + names_offset) + 1;
@@ -150,5 +156,6 @@ bbgw_needed_find(BbgwNeededSet *set, Oid tablespace, RelFileNumber number)
 
 	key.number = number;
 	key.tablespace = tablespace;
-	return bsearch(&key, set->files, set->nfiles, sizeof(BbgwNeededFile), compare_files);
+	return bsearch(&key, set->files, set->nfiles, sizeof(BbgwNeededFile),
+				   compare_files);
 }

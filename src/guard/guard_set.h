@@ -3,10 +3,10 @@
  * guard_set.h
  *	  The files that a backup needs, in dynamic shared memory.
  *
- * The leader makes the set as of S.  From then on nothing changes but the flags
- * of entries: a transaction that would unlink a file sets PRESERVED, the process
- * that has read it sets DONE.  Both are atomic exchanges, so that each of the
- * two knows what the other has done.
+ * The leader makes the set as of S.  From then on nothing changes but the
+ * flags of entries: a transaction that would unlink a file sets PRESERVED, the
+ * process that has read it sets DONE.  Both are atomic exchanges, so that each
+ * of the two knows what the other has done.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -29,7 +29,8 @@ typedef struct BbgwNeededFile
 	/* constant */
 	Oid			tablespace;
 	RelFileNumber number;
-	Oid			owner;			/* the table, sequence or catalog it belongs to */
+	Oid			owner;			/* the table, sequence or catalog it belongs
+								 * to */
 	uint32		name;			/* of the owner: offset from the set's begin */
 	char		kind;			/* relkind of the file's own relation */
 	/* written before PRESERVED is set */
@@ -41,7 +42,7 @@ typedef struct BbgwNeededSet
 {
 	uint32		nfiles;
 	BbgwNeededFile files[FLEXIBLE_ARRAY_MEMBER];	/* by number, tablespace */
-												 /* then names, quoted and with schema, each ending with a zero byte */
+	/* then names, quoted and with schema, each ending with a zero byte */
 } BbgwNeededSet;
 
 #define BBGW_FILE_NAME(set, file) ((const char *) (set) + (file)->name)

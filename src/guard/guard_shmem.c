@@ -42,8 +42,8 @@ guards_request(void)
 }
 
 /*
- * Makes a guard as good as new: not armed, with nothing preserved.  Any locking
- * is the caller's.
+ * Makes a guard as good as new: not armed, with nothing preserved.  Any
+ * locking is the caller's.
  */
 void
 bbgw_guard_reset(BbgwGuard *guard)

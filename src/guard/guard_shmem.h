@@ -6,8 +6,8 @@
  * There is one guard for each slot of a backup.  To the guard a backup is a
  * number, and a process to be told when a file could not be preserved.
  *
- * "lock" is held for a few instructions at a time, and no other lock is asked for
- * under it.
+ * "lock" is held for a few instructions at a time, and no other lock is asked
+ * for under it.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *

@@ -15,10 +15,11 @@
  * Records are not transactional.  One may be about a transaction that has
  * aborted, or that is still in progress or prepared: sweep.c finds out.
  *
- * No relation owns the file.  Its number is one of those that the server leaves to
- * others (8000 to 9999 are never used by a release), and the pages are in the
- * fork of the visibility map, there being no main fork: files of other forks
- * than the main one are unlinked at once, not by the next checkpoint.
+ * No relation owns the file.  Its number is one of those that the server
+ * leaves to others (8000 to 9999 are never used by a release), and the pages
+ * are in the fork of the visibility map, there being no main fork: files of
+ * other forks than the main one are unlinked at once, not by the next
+ * checkpoint.
  *
  *	 base/<database>/<9700 to 9955>_vm
  *		 page header, RegistryPage, records until pd_lower
@@ -59,9 +60,10 @@ typedef struct RegistryPage
 	BbgwPreserved records[FLEXIBLE_ARRAY_MEMBER];
 } RegistryPage;
 
-#define RECORDS_PER_PAGE \
-	((BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - offsetof(RegistryPage, records)) / \
-	 sizeof(BbgwPreserved))
+#define ROOM_ON_PAGE \
+	(BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - \
+	 offsetof(RegistryPage, records))
+#define RECORDS_PER_PAGE (ROOM_ON_PAGE / sizeof(BbgwPreserved))
 
 static RelFileLocator
 registry_locator(RelFileNumber registry)
@@ -95,7 +97,8 @@ page_contents(Page page)
 {
 	RegistryPage *contents = (RegistryPage *) PageGetContents(page);
 
-	if (contents->magic != REGISTRY_MAGIC || contents->nrecords > RECORDS_PER_PAGE)
+	if (contents->magic != REGISTRY_MAGIC ||
+		contents->nrecords > RECORDS_PER_PAGE)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("unexpected data in the registry of preserved files of database %u",
@@ -115,7 +118,8 @@ lock_tag(void)
 
 /*
  * Keeps others from arming a guard and from sweeping in the current database,
- * until bbgw_registry_unlock(), whatever transactions end meanwhile.  May wait.
+ * until bbgw_registry_unlock(), whatever transactions end meanwhile.  May
+ * wait.
  */
 void
 bbgw_registry_lock(void)
@@ -140,9 +144,11 @@ bbgw_registry_unlock(void)
 RelFileNumber
 bbgw_registry_find(Oid tablespace, Oid database)
 {
-	for (RelFileNumber number = FIRST_NUMBER; number < FIRST_NUMBER + NUMBERS; number++)
+	for (RelFileNumber number = FIRST_NUMBER;
+		 number < FIRST_NUMBER + NUMBERS; number++)
 	{
-		char	   *path = bbgw_relation_path(database, tablespace, number, REGISTRY_FORK);
+		char	   *path = bbgw_relation_path(database, tablespace, number,
+											  REGISTRY_FORK);
 		bool		exists = access(path, F_OK) == 0;
 
 		pfree(path);
@@ -158,18 +164,20 @@ bbgw_registry_find(Oid tablespace, Oid database)
 RelFileNumber
 bbgw_registry_next(void)
 {
-	return FIRST_NUMBER + pg_atomic_fetch_add_u32(&bbgw_guards->next_registry, 1) % NUMBERS;
+	return FIRST_NUMBER + pg_atomic_fetch_add_u32(&bbgw_guards->next_registry,
+												  1) % NUMBERS;
 }
 
 /*
  * Adds records of the current database, making the registry if need be.  They
  * are as durable as whatever the caller writes to the WAL next.
  *
- * Needs a transaction, and a resource owner that the caller releases if an error
- * is raised; then some of the records may have been added.
+ * Needs a transaction, and a resource owner that the caller releases if an
+ * error is raised; then some of the records may have been added.
  */
 void
-bbgw_registry_append(RelFileNumber registry, const BbgwPreserved *records, int n)
+bbgw_registry_append(RelFileNumber registry, const BbgwPreserved *records,
+					 int n)
 {
 	Relation	rel = open_registry(registry);
 	BlockNumber nblocks;
@@ -248,17 +256,19 @@ bbgw_registry_read(RelFileNumber registry, int *n)
 
 	for (BlockNumber block = 0; block < nblocks; block++)
 	{
-		Buffer		buffer = ReadBufferExtended(rel, REGISTRY_FORK, block, RBM_NORMAL, NULL);
+		Buffer		buffer = ReadBufferExtended(rel, REGISTRY_FORK, block,
+												RBM_NORMAL, NULL);
 
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (!PageIsNew(BufferGetPage(buffer)))
 		{
 			RegistryPage *contents = page_contents(BufferGetPage(buffer));
+			Size		bytes;
 
 			size += contents->nrecords;
-			records = records ? repalloc_huge(records, size * sizeof(BbgwPreservedAt)) :
-								palloc_extended(Max(size, 1) * sizeof(BbgwPreservedAt),
-												MCXT_ALLOC_HUGE);
+			bytes = Max(size, 1) * sizeof(BbgwPreservedAt);
+			records = records ? repalloc_huge(records, bytes) :
+				palloc_extended(bytes, MCXT_ALLOC_HUGE);
 			for (uint32 i = 0; i < contents->nrecords; i++)
 			{
 				if (!contents->records[i].live)
@@ -283,7 +293,8 @@ bbgw_registry_read(RelFileNumber registry, int *n)
  * Needs a transaction.
  */
 void
-bbgw_registry_forget(RelFileNumber registry, const BbgwPreservedAt *records, int n)
+bbgw_registry_forget(RelFileNumber registry, const BbgwPreservedAt *records,
+					 int n)
 {
 	Relation	rel = open_registry(registry);
 
@@ -291,7 +302,8 @@ bbgw_registry_forget(RelFileNumber registry, const BbgwPreservedAt *records, int
 	for (int i = 0; i < n;)
 	{
 		BlockNumber block = records[i].block;
-		Buffer		buffer = ReadBufferExtended(rel, REGISTRY_FORK, block, RBM_NORMAL, NULL);
+		Buffer		buffer = ReadBufferExtended(rel, REGISTRY_FORK, block,
+												RBM_NORMAL, NULL);
 		GenericXLogState *state;
 		RegistryPage *contents;
 

@@ -10,8 +10,8 @@
  * - if the transaction that would have unlinked it is still in progress, or
  *	 prepared, it stays: nobody knows yet;
  *
- * - if some row of pg_class has it, the transaction has aborted, and the file is
- *	 in use as before: it is forgotten;
+ * - if some row of pg_class has it, the transaction has aborted, and the file
+ *	 is in use as before: it is forgotten;
  *
  * - otherwise it is unlinked, as if by DROP TABLE: with the commit of a
  *	 transaction, whose WAL record tells standbys.
@@ -20,9 +20,9 @@
  *
  * There are sweeps during a backup, by table workers that have read what was
  * preserved; when a backup starts and when it has ended, however that was; and
- * when the server has started, also after a promotion or a recovery to a point in
- * time; and after a crash, if there was a backup then.  What belongs to transactions
- * that are prepared for longer waits for the next of these.
+ * when the server has started, also after a promotion or a recovery to a point
+ * in time; and after a crash, if there was a backup then.  What belongs to
+ * transactions that are prepared for longer waits for the next of these.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -82,12 +82,15 @@ is_referenced(Relation pg_class, Oid tablespace, RelFileNumber number)
 
 	if (tablespace == MyDatabaseTableSpace)
 		tablespace = InvalidOid;
-	ScanKeyInit(&key[0], Anum_pg_class_reltablespace, BTEqualStrategyNumber, F_OIDEQ,
+	ScanKeyInit(&key[0], Anum_pg_class_reltablespace, BTEqualStrategyNumber,
+				F_OIDEQ,
 				ObjectIdGetDatum(tablespace));
-	ScanKeyInit(&key[1], Anum_pg_class_relfilenode, BTEqualStrategyNumber, F_OIDEQ,
+	ScanKeyInit(&key[1], Anum_pg_class_relfilenode, BTEqualStrategyNumber,
+				F_OIDEQ,
 				ObjectIdGetDatum(number));
 	InitDirtySnapshot(dirty);
-	scan = systable_beginscan(pg_class, ClassTblspcRelfilenodeIndexId, true, &dirty, 2, key);
+	scan = systable_beginscan(pg_class, ClassTblspcRelfilenodeIndexId, true,
+							  &dirty, 2, key);
 	found = HeapTupleIsValid(systable_getnext(scan));
 	systable_endscan(scan);
 	return found;
@@ -134,7 +137,8 @@ wait_for_commits(void)
 	{
 		if (waited > DRAIN_TIMEOUT)
 			return false;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
 						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -148,9 +152,15 @@ wait_for_commits(void)
 static void
 sweep_registry(RelFileNumber registry)
 {
-	/* if no guard is armed, and no commit underway that saw one, it will not grow */
+	/*
+	 * if no guard is armed, and no commit underway that saw one, it will not
+	 * grow
+	 */
 	bool		closed = !bbgw_guard_armed(MyDatabaseId) && wait_for_commits();
-	HASHCTL		ctl = {.keysize = sizeof(FileKey), .entrysize = sizeof(FileKey)};
+	HASHCTL		ctl = {
+		.keysize = sizeof(FileKey),
+		.entrysize = sizeof(FileKey)
+	};
 	MemoryContext context = CurrentMemoryContext;
 	BbgwPreservedAt *records;
 	BbgwParties *parties;
@@ -176,7 +186,8 @@ sweep_registry(RelFileNumber registry)
 
 		CHECK_FOR_INTERRUPTS();
 		if (in_progress(record->xid) ||
-			bbgw_parties_need(parties, key.tablespace, key.number, NULL, NULL) != 0)
+			bbgw_parties_need(parties, key.tablespace, key.number, NULL,
+							  NULL) != 0)
 			continue;
 
 		if (!is_referenced(pg_class, key.tablespace, key.number))
@@ -214,15 +225,16 @@ sweep_registry(RelFileNumber registry)
 }
 
 /*
- * Sweeps in the current database.  The caller is in no transaction, and not as of
- * some S.  Waits for other sweeps there.
+ * Sweeps in the current database.  The caller is in no transaction, and not as
+ * of some S.  Waits for other sweeps there.
  */
 void
 bbgw_sweep(void)
 {
 	RelFileNumber registry;
 
-	if (bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId) == InvalidRelFileNumber)
+	if (bbgw_registry_find(MyDatabaseTableSpace,
+						   MyDatabaseId) == InvalidRelFileNumber)
 		return;
 
 	bbgw_registry_lock();
@@ -234,8 +246,8 @@ bbgw_sweep(void)
 
 /*
  * Has a sweeper sweep in a database, and waits for it.  Returns false if there
- * is no slot for a background worker.  May be called when the calling process is
- * about to exit.
+ * is no slot for a background worker.  May be called when the calling process
+ * is about to exit.
  */
 bool
 bbgw_sweep_request(Oid database)
@@ -279,7 +291,8 @@ find_databases(void)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (bbgw_registry_find(database->dattablespace, database->oid) != InvalidRelFileNumber)
+		if (bbgw_registry_find(database->dattablespace,
+							   database->oid) != InvalidRelFileNumber)
 		{
 			MemoryContext save = MemoryContextSwitchTo(context);
 
@@ -324,8 +337,8 @@ bbgw_startup_sweep_main(Datum arg)
 }
 
 /*
- * Has the server sweep after each start.  To be called from _PG_init() at preload
- * time.
+ * Has the server sweep after each start.  To be called from _PG_init() at
+ * preload time.
  */
 void
 bbgw_sweep_init(void)
@@ -333,7 +346,8 @@ bbgw_sweep_init(void)
 	BackgroundWorker worker;
 
 	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_flags =
+		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	/* again after a crash, but not when it has ended as it should */
 	worker.bgw_restart_time = 5;

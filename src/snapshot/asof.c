@@ -8,9 +8,9 @@
  * no special one but an ordinary MVCC snapshot, S.
  *
  * Entering costs the caches: what they hold is of another time, so they are
- * emptied on entering and on leaving.  Background workers do not leave with the
- * end of a transaction; they are as of S again in the next one and look at no
- * catalog in between, unless they have called bbgw_asof_leave().
+ * emptied on entering and on leaving.  Background workers do not leave with
+ * the end of a transaction; they are as of S again in the next one and look at
+ * no catalog in between, unless they have called bbgw_asof_leave().
  *
  * GetTransactionSnapshot() returns S too while it is set up, provided that the
  * transaction has no snapshot of its own.  So the holder takes S as a catalog
@@ -67,11 +67,11 @@ mark_in_safe_ic(void)
 }
 
 /*
- * Some wait for all transactions of a database that were there when they began,
- * pg_repack for one, and DROP INDEX CONCURRENTLY for all that have the table
- * locked.  Nobody need wait for a process as of S.  Without the lock on its virtual
- * transaction ID the transaction counts as ended with those who wait, for as long
- * as it lasts.
+ * Some wait for all transactions of a database that were there when they
+ * began, pg_repack for one, and DROP INDEX CONCURRENTLY for all that have the
+ * table locked.  Nobody need wait for a process as of S.  Without the lock on
+ * its virtual transaction ID the transaction counts as ended with those who
+ * wait, for as long as it lasts.
  */
 static void
 hide_virtual_transaction(void)
@@ -142,8 +142,9 @@ asof_setup(Snapshot snapshot)
 
 /*
  * Takes S and brings the transaction of the caller, S's holder, as of S.
- * Returns a new segment with S in it, to be given to bbgw_asof_enter() in other
- * processes, whose transactions may refer to it for as long as this one lasts.
+ * Returns a new segment with S in it, to be given to bbgw_asof_enter() in
+ * other processes, whose transactions may refer to it for as long as this one
+ * lasts.
  *
  * Needs a transaction that has no snapshot yet.  S is also pushed as active
  * snapshot.  Only for background workers.
@@ -179,11 +180,12 @@ bbgw_snapshot_take(void)
  * Brings the present transaction as of the snapshot S in segment "handle",
  * which process "holder_pid" holds.  Ends with the transaction.
  *
- * With wal_level = logical, while a historic snapshot is set up, the relation cache
- * takes the present file of a catalog, and of a table with user_catalog_table =
- * true, and does not know a dropped one.  For a catalog that is as good as the file
- * of S, but not for a table.  If there are such tables ("own_files") this process
- * goes by another wal_level.  It writes nothing but what pruning pages takes.
+ * With wal_level = logical, while a historic snapshot is set up, the relation
+ * cache takes the present file of a catalog, and of a table with
+ * user_catalog_table = true, and does not know a dropped one.  For a catalog
+ * that is as good as the file of S, but not for a table.  If there are such
+ * tables ("own_files") this process goes by another wal_level.  It writes
+ * nothing but what pruning pages takes.
  *
  * Needs a transaction that has no snapshot yet.  Raises an error if the holder
  * is gone.  Leaves the caches to the caller.
@@ -318,15 +320,15 @@ bbgw_asof_settings(void)
 		(void) set_config_option(settings[i][0], settings[i][1],
 								 PGC_SUSET, PGC_S_SESSION,
 								 stay_asof || !IsTransactionState() ?
-									 GUC_ACTION_SET :
-									 GUC_ACTION_LOCAL,
+								 GUC_ACTION_SET :
+								 GUC_ACTION_LOCAL,
 								 true, 0, false);
 }
 
 /*
- * Gives back the locks on relations that the transaction has piled up.  As of S
- * no definition changes whatever others do, so the locks served nobody.  To be
- * called when no statement is under way.  Open cursors have theirs apart.
+ * Gives back the locks on relations that the transaction has piled up.  As of
+ * S no definition changes whatever others do, so the locks served nobody.  To
+ * be called when no statement is under way.  Open cursors have theirs apart.
  */
 void
 bbgw_release_locks(void)
@@ -335,7 +337,8 @@ bbgw_release_locks(void)
 
 	if (save != NULL)
 		LockReleaseCurrentOwner(NULL, 0);
-	if (save != TopTransactionResourceOwner && TopTransactionResourceOwner != NULL)
+	if (save != TopTransactionResourceOwner &&
+		TopTransactionResourceOwner != NULL)
 	{
 		CurrentResourceOwner = TopTransactionResourceOwner;
 		LockReleaseCurrentOwner(NULL, 0);

@@ -27,7 +27,8 @@
 
 /* asof.c */
 extern dsm_segment *bbgw_snapshot_take(void);
-extern Snapshot bbgw_asof_enter(dsm_handle handle, int holder_pid, bool own_files,
+extern Snapshot bbgw_asof_enter(dsm_handle handle, int holder_pid,
+								bool own_files,
 								bool hide);
 extern void bbgw_asof_begin(dsm_handle handle, int holder_pid, bool own_files);
 extern void bbgw_asof_commit(void);

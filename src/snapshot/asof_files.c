@@ -4,14 +4,14 @@
  *	  Were the files that a query as of S has read still whole?
  *
  * The guard keeps files for the backup, not for sessions of users that look at
- * its S: as soon as the backup has read a table, or has ended, the table's files
- * of that time may be unlinked, and then look empty for a while, instead of being
- * missing.  So after a query, the files of its tables are looked at.  One that
- * pg_class names now, or that the guard keeps now, has been there all the time:
- * neither ever comes back.
+ * its S: as soon as the backup has read a table, or has ended, the table's
+ * files of that time may be unlinked, and then look empty for a while, instead
+ * of being missing.  So after a query, the files of its tables are looked at.
+ * One that pg_class names now, or that the guard keeps now, has been there all
+ * the time: neither ever comes back.
  *
- * pg_dump's session needs no such look.  The backup is not through with any file
- * before pg_dump is.
+ * pg_dump's session needs no such look.  The backup is not through with any
+ * file before pg_dump is.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -34,7 +34,8 @@
 #include "snapshot/asof.h"
 
 /*
- * Does pg_class say at this moment, not as of S, that this is the relation's file?
+ * Does pg_class say at this moment, not as of S, that this is the relation's
+ * file?
  */
 static bool
 is_current(Oid relid, RelFileNumber number)
@@ -60,14 +61,16 @@ is_current(Oid relid, RelFileNumber number)
 }
 
 static bool
-is_guarded(BbgwParties *parties, int64 backup_id, const RelFileLocator *locator)
+is_guarded(BbgwParties *parties, int64 backup_id,
+		   const RelFileLocator *locator)
 {
 	for (int i = 0; i < parties->n; i++)
 	{
 		BbgwNeededFile *file;
 
 		if (parties->party[i].id == backup_id &&
-			bbgw_party_needs(&parties->party[i], locator->spcOid, locator->relNumber, &file))
+			bbgw_party_needs(&parties->party[i], locator->spcOid,
+							 locator->relNumber, &file))
 			return true;
 	}
 	return false;
@@ -93,9 +96,9 @@ is_whole(BbgwParties *parties, int64 backup_id, Oid relid)
 	else if (rel->rd_rel->relkind == RELKIND_TOASTVALUE)
 		more = RelationGetIndexList(rel);
 	whole = !RELKIND_HAS_STORAGE(rel->rd_rel->relkind) ||
-			rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP ||
-			is_guarded(parties, backup_id, &locator) ||
-			is_current(relid, locator.relNumber);
+		rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP ||
+		is_guarded(parties, backup_id, &locator) ||
+		is_current(relid, locator.relNumber);
 	RelationClose(rel);
 
 	foreach(lc, more)
@@ -104,8 +107,8 @@ is_whole(BbgwParties *parties, int64 backup_id, Oid relid)
 }
 
 /*
- * Raises an error if one of these relations, as of the S of this backup, may have
- * looked empty.  To be called as of S after they have been read.
+ * Raises an error if one of these relations, as of the S of this backup, may
+ * have looked empty.  To be called as of S after they have been read.
  */
 void
 bbgw_asof_check_files(List *range_table, int64 backup_id)
@@ -117,7 +120,8 @@ bbgw_asof_check_files(List *range_table, int64 backup_id)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
-		if (rte->rtekind == RTE_RELATION && rte->relid >= FirstNormalObjectId &&
+		if (rte->rtekind == RTE_RELATION &&
+			rte->relid >= FirstNormalObjectId &&
 			!is_whole(parties, backup_id, rte->relid))
 		{
 			Relation	rel = RelationIdGetRelation(rte->relid);

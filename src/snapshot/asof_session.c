@@ -15,13 +15,13 @@
  *
  * - pg_class.relhasindex, relhastriggers and relhasrules read as true.  VACUUM
  *	 resets them in place, in the very row version that S sees, when the last
- *	 index, trigger or rule was dropped after S.  To pg_dump they are but a hint
- *	 of where it need not look;
+ *	 index, trigger or rule was dropped after S.  To pg_dump they are but a
+ *	 hint of where it need not look;
  *
  * - only statements that read are allowed;
  *
- * - a query is an error if files that it has read may not have been whole, unless
- *	 the session is pg_dump's (asof_files.c).
+ * - a query is an error if files that it has read may not have been whole,
+ *	 unless the session is pg_dump's (asof_files.c).
  *
  * Sessions that are not as of some S pay a test of a static variable.
  *
@@ -387,7 +387,8 @@ asof_ExecutorEnd(QueryDesc *queryDesc)
 {
 	if (bbgw_asof_active() && session_backup_id != 0 &&
 		(queryDesc->estate->es_top_eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
-		bbgw_asof_check_files(queryDesc->estate->es_range_table, session_backup_id);
+		bbgw_asof_check_files(queryDesc->estate->es_range_table,
+							  session_backup_id);
 
 	if (prev_ExecutorEnd_hook)
 		prev_ExecutorEnd_hook(queryDesc);
@@ -411,13 +412,14 @@ asof_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		prev_object_access_hook(access, classId, objectId, subId, arg);
 
 	if (access == OAT_FUNCTION_EXECUTE && nesting == 0 && bbgw_asof_active() &&
-		(objectId == F_LO_OPEN || objectId == F_LOREAD || objectId == F_LO_CLOSE))
+		(objectId == F_LO_OPEN || objectId == F_LOREAD ||
+		 objectId == F_LO_CLOSE))
 		bbgw_release_locks();
 }
 
 /*
- * Replaces the columns that VACUUM resets in place.  The context is the list of
- * the queries around the node, innermost first.
+ * Replaces the columns that VACUUM resets in place.  The context is the list
+ * of the queries around the node, innermost first.
  */
 static Node *
 pin_in_place_columns(Node *node, void *context)
@@ -436,15 +438,18 @@ pin_in_place_columns(Node *node, void *context)
 			 var->varattno == Anum_pg_class_relhastriggers ||
 			 var->varattno == Anum_pg_class_relhasrules))
 		{
-			Query	   *query = list_nth_node(Query, queries, var->varlevelsup);
+			Query	   *query = list_nth_node(Query, queries,
+											  var->varlevelsup);
 			RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
 
-			if (rte->rtekind == RTE_RELATION && rte->relid == RelationRelationId)
+			if (rte->rtekind == RTE_RELATION &&
+				rte->relid == RelationRelationId)
 				return makeBoolConst(true, false);
 		}
 	}
 	else if (IsA(node, Query))
-		return (Node *) query_tree_mutator((Query *) node, pin_in_place_columns,
+		return (Node *) query_tree_mutator((Query *) node,
+										   pin_in_place_columns,
 										   lcons(node, list_copy(queries)), 0);
 
 	return expression_tree_mutator(node, pin_in_place_columns, context);
@@ -463,9 +468,11 @@ asof_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 	if (query->commandType == CMD_UTILITY)
 	{
 		if (IsA(query->utilityStmt, DeclareCursorStmt))
-			query = castNode(Query, ((DeclareCursorStmt *) query->utilityStmt)->query);
+			query = castNode(Query,
+							 ((DeclareCursorStmt *) query->utilityStmt)->query);
 		else if (IsA(query->utilityStmt, ExplainStmt))
-			query = castNode(Query, ((ExplainStmt *) query->utilityStmt)->query);
+			query = castNode(Query,
+							 ((ExplainStmt *) query->utilityStmt)->query);
 	}
 	if (query->commandType == CMD_SELECT)
 		query_tree_mutator(query, pin_in_place_columns, list_make1(query),

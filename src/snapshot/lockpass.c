@@ -3,24 +3,25 @@
  * lockpass.c
  *	  Lets processes as of S pass locks that they need not wait for.
  *
- * Some functions that pg_dump calls, pg_get_viewdef() for one, lock relations of
- * users while the statement has others locked, and catalogs.  So do the output
- * functions of composite types, which table workers call.  To wait there for
- * a transaction that has such a relation locked exclusively would make everybody
- * wait who wants what the statement holds, for as long as that transaction runs;
- * and if it wants some of that itself, there is a deadlock, which may cost either
- * its life.
+ * Some functions that pg_dump calls, pg_get_viewdef() for one, lock relations
+ * of users while the statement has others locked, and catalogs.  So do the
+ * output functions of composite types, which table workers call.  To wait
+ * there for a transaction that has such a relation locked exclusively would
+ * make everybody wait who wants what the statement holds, for as long as that
+ * transaction runs; and if it wants some of that itself, there is a deadlock,
+ * which may cost either its life.
  *
  * As of S there is nothing to wait for: definitions are those of S, files are
- * guarded.  As a process cannot help waiting, the leader looks from time to time
- * whether it does, and then grants it the ACCESS SHARE lock beside the exclusive
- * one.  To the lock manager that is a lock like any other, given back at the end
- * of the statement.
+ * guarded.  As a process cannot help waiting, the leader looks from time to
+ * time whether it does, and then grants it the ACCESS SHARE lock beside the
+ * exclusive one.  To the lock manager that is a lock like any other, given
+ * back at the end of the statement.
  *
- * The same goes for catalogs.  pg_dump loads the rules of a view by one index of
- * pg_rewrite while it waits for another that REINDEX has locked, and REINDEX waits
- * for the first.  But catalogs that are mapped, and with wal_level = logical all
- * of them, are read from their present files even as of S, so these are waited for.
+ * The same goes for catalogs.  pg_dump loads the rules of a view by one index
+ * of pg_rewrite while it waits for another that REINDEX has locked, and
+ * REINDEX waits for the first.  But catalogs that are mapped, and with
+ * wal_level = logical all of them, are read from their present files even as
+ * of S, so these are waited for.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -40,13 +41,14 @@
 #include "snapshot/lockpass.h"
 
 /*
- * VACUUM cuts off the end of a table in place, so its lock is to be respected; it
- * gives way by itself.
+ * VACUUM cuts off the end of a table in place, so its lock is to be respected;
+ * it gives way by itself.
  */
 static bool
 held_by_vacuum(const LOCKTAG *tag)
 {
-	VirtualTransactionId *holder = GetLockConflicts(tag, AccessShareLock, NULL);
+	VirtualTransactionId *holder = GetLockConflicts(tag, AccessShareLock,
+													NULL);
 
 	for (; VirtualTransactionIdIsValid(*holder); holder++)
 	{
@@ -67,13 +69,13 @@ read_as_of_s(Oid relid)
 	if (relid >= FirstNormalObjectId)
 		return true;
 	return !XLogLogicalInfoActive() && !IsSharedRelation(relid) &&
-		   RelationMapOidToFilenumber(relid, false) == InvalidRelFileNumber;
+		RelationMapOidToFilenumber(relid, false) == InvalidRelFileNumber;
 }
 
 /*
- * Grants the process, one of the backup, the lock that it waits for, if it is of that
- * kind.  Returns whether it was.  That the process is marked as all are that are
- * as of S makes sure that it is not another one by now.
+ * Grants the process, one of the backup, the lock that it waits for, if it is
+ * of that kind.  Returns whether it was.  That the process is marked as all
+ * are that are as of S makes sure that it is not another one by now.
  */
 bool
 bbgw_lockpass(int pid)

@@ -21,8 +21,10 @@ typedef struct BbgwStorage
 	uint32		needed;			/* number of the file in the guard's set */
 } BbgwStorage;
 
-extern bool bbgw_storage_blocks(const BbgwStorage *storage, BlockNumber *nblocks);
+extern bool bbgw_storage_blocks(const BbgwStorage *storage,
+								BlockNumber *nblocks);
 extern bool bbgw_storage_is_open(const BbgwStorage *storage, Relation rel);
-pg_noreturn extern void bbgw_storage_lost(const char *nspname, const char *relname);
+pg_noreturn extern void bbgw_storage_lost(const char *nspname,
+										  const char *relname);
 
 #endif							/* BBGW_STORAGE_H */

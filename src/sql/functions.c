@@ -3,11 +3,11 @@
  * functions.c
  *	  start_backup(), wait_backup(), cancel_backup().
  *
- * start_backup() checks its arguments, takes a slot, starts the leader and waits
- * until that has the snapshot, its workers and a pg_dump that is connected.
- * Whatever goes wrong until then is the caller's error, and leaves nothing
- * behind.  From then on the backup is on its own, whatever becomes of the
- * caller.
+ * start_backup() checks its arguments, takes a slot, starts the leader and
+ * waits until that has the snapshot, its workers and a pg_dump that is
+ * connected.  Whatever goes wrong until then is the caller's error, and leaves
+ * nothing behind.  From then on the backup is on its own, whatever becomes of
+ * the caller.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -52,7 +52,8 @@ text_array_to_list(ArrayType *array, const char *argname)
 	int			n;
 	List	   *list = NIL;
 
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elems, &nulls, &n);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elems, &nulls,
+					  &n);
 	for (int i = 0; i < n; i++)
 	{
 		char	   *pattern = nulls[i] ? NULL : TextDatumGetCString(elems[i]);
@@ -73,7 +74,8 @@ static BbgwBackup *
 take_slot(const BbgwOrder *order)
 {
 	BbgwBackup *backup = NULL;
-	int64		last_id = bbgw_shared->next_id == 0 ? bbgw_history_last_id() : 0;
+	int64		last_id = bbgw_shared->next_id == 0 ?
+	bbgw_history_last_id() : 0;
 	bool		duplicate = false;
 
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
@@ -146,7 +148,8 @@ wait_for_start(BbgwBackup *backup, BackgroundWorkerHandle *handle)
 	ConditionVariablePrepareToSleep(&backup->cv);
 	for (;;)
 	{
-		bool		stopped = GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
+		bool		stopped = GetBackgroundWorkerPid(handle,
+													 &pid) == BGWH_STOPPED;
 
 		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
 		state = backup->state;
@@ -183,8 +186,9 @@ start_and_wait(BbgwBackup *backup)
 	PG_CATCH();
 	{
 		/*
-		 * Refused, or we were interrupted.  A leader that is still there learns
-		 * that nobody waits for it any more, and frees the slot itself.
+		 * Refused, or we were interrupted.  A leader that is still there
+		 * learns that nobody waits for it any more, and frees the slot
+		 * itself.
 		 */
 		ConditionVariableCancelSleep();
 		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
@@ -244,7 +248,8 @@ start_backup(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(4))
 		request.exclude = text_array_to_list(PG_GETARG_ARRAYTYPE_P(4), "exclude");
 	if (!PG_ARGISNULL(5))
-		order.max_rate = bbgw_request_rate(text_to_cstring(PG_GETARG_TEXT_PP(5)));
+		order.max_rate =
+			bbgw_request_rate(text_to_cstring(PG_GETARG_TEXT_PP(5)));
 	strlcpy(order.destination,
 			bbgw_request_destination(PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)),
 									 NameStr(order.datname), order.started_at),
@@ -279,16 +284,16 @@ status_from_history(int64 id)
 				 errmsg("backup " INT64_FORMAT " does not exist", id),
 				 errhint("The views backup_progress and backup_history list the backups.")));
 	jsonb = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
-	return TextDatumGetCString(DirectFunctionCall2(jsonb_object_field_text, jsonb,
+	return TextDatumGetCString(DirectFunctionCall2(jsonb_object_field_text,
+												   jsonb,
 												   CStringGetTextDatum("status")));
 }
 
 static long
 interval_to_ms(const Interval *interval)
 {
-	double		ms = (interval->time +
-					  (interval->day + interval->month * (double) DAYS_PER_MONTH) * USECS_PER_DAY) /
-				1000.0;
+	double		days = interval->day + interval->month * (double) DAYS_PER_MONTH;
+	double		ms = (interval->time + days * USECS_PER_DAY) / 1000.0;
 
 	if (ms < 0)
 		ereport(ERROR,
@@ -333,13 +338,15 @@ wait_backup(PG_FUNCTION_ARGS)
 		}
 
 		left = timeout < 0 ? 1000 :
-							 timeout - TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
+			timeout - TimestampDifferenceMilliseconds(start,
+													  GetCurrentTimestamp());
 		if (left <= 0)
 		{
 			ConditionVariableCancelSleep();
 			PG_RETURN_TEXT_P(cstring_to_text("running"));
 		}
-		ConditionVariableTimedSleep(&backup->cv, Min(left, 1000), PG_WAIT_EXTENSION);
+		ConditionVariableTimedSleep(&backup->cv, Min(left, 1000),
+									PG_WAIT_EXTENSION);
 	}
 }
 
@@ -373,7 +380,7 @@ cancel_backup(PG_FUNCTION_ARGS)
 		permitted = superuser();
 	else
 		permitted = has_privs_of_role(GetUserId(), roleid) ||
-					has_privs_of_role(GetUserId(), ROLE_PG_SIGNAL_BACKEND);
+			has_privs_of_role(GetUserId(), ROLE_PG_SIGNAL_BACKEND);
 	if (!permitted)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -385,7 +392,7 @@ cancel_backup(PG_FUNCTION_ARGS)
 	backup = bbgw_backup_find(id);
 	if (backup)
 	{
-		PGPROC	   *leader = backup->leader_pid ? BackendPidGetProc(backup->leader_pid) : NULL;
+		PGPROC	   *leader = BackendPidGetProc(backup->leader_pid);
 
 		/* it may be waiting for a lock, and not look at our word */
 		backup->cancelled = true;

@@ -4,8 +4,8 @@
  *	  What the views backup_progress, backup_workers, backup_history and
  *	  backup_preserved_files select from.
  *
- * As with pg_stat_activity, a role sees its own backups and those of roles whose
- * privileges it has; pg_read_all_stats sees all.
+ * As with pg_stat_activity, a role sees its own backups and those of roles
+ * whose privileges it has; pg_read_all_stats sees all.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -40,7 +40,7 @@ static bool
 visible(Oid roleid)
 {
 	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
-		   has_privs_of_role(GetUserId(), roleid);
+		has_privs_of_role(GetUserId(), roleid);
 }
 
 /*
@@ -96,11 +96,11 @@ backup_bgw_progress(PG_FUNCTION_ARGS)
 
 		if (planned)
 		{
-			double		seconds = (now - backup->copying_at) / (double) USECS_PER_SEC;
+			double		seconds = (double) (now - backup->copying_at) / USECS_PER_SEC;
 
 			bytes_done = Min(bytes_done, backup->bytes_total);
 			percent = backup->bytes_total == 0 ? 100 :
-												 100.0 * bytes_done / backup->bytes_total;
+				100.0 * bytes_done / backup->bytes_total;
 			if (seconds > 0)
 				rate = bytes_done / seconds;
 		}
@@ -119,11 +119,13 @@ backup_bgw_progress(PG_FUNCTION_ARGS)
 		values[c++] = Int64GetDatum((int64) backup->order.max_rate);
 		nulls[c] = !planned;
 		values[c++] = Int64GetDatum((int64) backup->tables_total);
-		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->tables_done));
+		values[c++] =
+			Int64GetDatum((int64) pg_atomic_read_u64(&backup->tables_done));
 		nulls[c] = !planned;
 		values[c++] = Int64GetDatum((int64) backup->bytes_total);
 		values[c++] = Int64GetDatum((int64) bytes_done);
-		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->bytes_written));
+		values[c++] =
+			Int64GetDatum((int64) pg_atomic_read_u64(&backup->bytes_written));
 		values[c++] = Float8GetDatum(floor(percent * 100) / 100);
 		nulls[c] = rate == 0;
 		values[c++] = Int64GetDatum((int64) rate);
@@ -132,22 +134,28 @@ backup_bgw_progress(PG_FUNCTION_ARGS)
 		{
 			Interval   *eta = palloc0(sizeof(Interval));
 
-			eta->time = (TimeOffset) ((backup->bytes_total - bytes_done) / rate) * USECS_PER_SEC;
+			eta->time =
+				(TimeOffset) ((backup->bytes_total - bytes_done) / rate) * USECS_PER_SEC;
 			values[c] = IntervalPGetDatum(eta);
 		}
 		c++;
-		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&guard->files_preserved));
-		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&guard->preserved_bytes));
-		values[c++] = Int64GetDatum((int64) pg_atomic_read_u64(&backup->lock_yields));
+		values[c++] =
+			Int64GetDatum((int64) pg_atomic_read_u64(&guard->files_preserved));
+		values[c++] =
+			Int64GetDatum((int64) pg_atomic_read_u64(&guard->preserved_bytes));
+		values[c++] =
+			Int64GetDatum((int64) pg_atomic_read_u64(&backup->lock_yields));
 		Assert(c == lengthof(values));
 
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 	return (Datum) 0;
 }
 
 static void
-put_worker(ReturnSetInfo *rsinfo, BbgwBackup *backup, int pid, const char *role,
+put_worker(ReturnSetInfo *rsinfo, BbgwBackup *backup, int pid,
+		   const char *role,
 		   BbgwWorkerSlot *worker)
 {
 	Datum		values[5];
@@ -160,12 +168,14 @@ put_worker(ReturnSetInfo *rsinfo, BbgwBackup *backup, int pid, const char *role,
 	values[1] = Int32GetDatum(pid);
 	values[2] = CStringGetTextDatum(role);
 	if (worker && OidIsValid(worker->relid))
-		values[3] = CStringGetTextDatum(quote_qualified_identifier(NameStr(worker->nspname),
-																   NameStr(worker->relname)));
+		values[3] =
+			CStringGetTextDatum(quote_qualified_identifier(NameStr(worker->nspname),
+														   NameStr(worker->relname)));
 	else
 		nulls[3] = true;
 	if (worker)
-		values[4] = Int64GetDatum((int64) pg_atomic_read_u64(&worker->bytes_done));
+		values[4] =
+			Int64GetDatum((int64) pg_atomic_read_u64(&worker->bytes_done));
 	else
 		nulls[4] = true;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
@@ -231,7 +241,8 @@ backup_bgw_history(PG_FUNCTION_ARGS)
 									CStringGetTextDatum("usesysid"));
 		if (!visible(atooid(TextDatumGetCString(field))))
 			continue;
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &null);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value,
+							 &null);
 	}
 	return (Datum) 0;
 }
@@ -268,7 +279,8 @@ backup_visible(int64 id)
 	LWLockRelease(bbgw_shared->lock);
 
 	return OidIsValid(roleid) ? visible(roleid) :
-								has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+		has_privs_of_role(GetUserId(),
+						  ROLE_PG_READ_ALL_STATS);
 }
 
 /*
@@ -296,7 +308,8 @@ backup_bgw_preserved_files(PG_FUNCTION_ARGS)
 		BbgwPreserved *record = &records[i].record;
 		const char *name = NULL;
 		char		kind = '\0';
-		int64		id = bbgw_parties_need(parties, record->tablespace, record->number,
+		int64		id = bbgw_parties_need(parties, record->tablespace,
+										   record->number,
 										   &name, &kind);
 		Datum		values[8];
 		bool		nulls[8] = {0};
@@ -312,13 +325,18 @@ backup_bgw_preserved_files(PG_FUNCTION_ARGS)
 			values[1] = CStringGetTextDatum(name);
 			values[2] = CStringGetTextDatum(kind_name(kind));
 		}
-		values[3] = CStringGetTextDatum(get_tablespace_name(record->tablespace));
+		values[3] =
+			CStringGetTextDatum(get_tablespace_name(record->tablespace));
 		values[4] = ObjectIdGetDatum(record->number);
-		values[5] = CStringGetTextDatum(bbgw_relation_path(MyDatabaseId, record->tablespace,
-														   record->number, MAIN_FORKNUM));
+		values[5] =
+			CStringGetTextDatum(bbgw_relation_path(MyDatabaseId,
+												   record->tablespace,
+												   record->number,
+												   MAIN_FORKNUM));
 		values[6] = Int64GetDatum((int64) record->bytes);
 		values[7] = TimestampTzGetDatum(record->since);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 	bbgw_parties_free(parties);
 	return (Datum) 0;

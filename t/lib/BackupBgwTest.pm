@@ -14,8 +14,8 @@ use warnings;
 
 use Exporter 'import';
 use File::Basename qw(basename);
-use File::Compare qw(compare);
-use File::Path qw(rmtree);
+use File::Compare  qw(compare);
+use File::Path     qw(rmtree);
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::RecursiveCopy;
@@ -95,6 +95,7 @@ backup_bgw.directory = '$dir'
 backup_bgw.pg_dump_path = '$pg_dump'
 CONF
 	$node->append_conf('postgresql.conf', $opt{conf}) if defined $opt{conf};
+
 	unless (defined $opt{start} && !$opt{start})
 	{
 		$node->start;
@@ -109,12 +110,15 @@ sub create_db
 	my ($node, $db, %opt) = @_;
 	my $quoted = $db =~ s/"/""/gr;
 	$node->safe_psql('postgres',
-		qq{CREATE DATABASE "$quoted" TEMPLATE template0 } . ($opt{options} || ''));
+		qq{CREATE DATABASE "$quoted" TEMPLATE template0 }
+		  . ($opt{options} || ''));
 	$node->safe_psql($db, 'CREATE EXTENSION backup_bgw') unless $opt{bare};
 	if ($opt{file})
 	{
-		run_quietly($node, 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1',
-			'-f', $opt{file}, '-d', $node->connstr($db));
+		run_quietly(
+			$node, 'psql', '-X', '-q',
+			'-v', 'ON_ERROR_STOP=1', '-f', $opt{file},
+			'-d', $node->connstr($db));
 	}
 	$node->safe_psql($db, $opt{sql}) if $opt{sql};
 	return;
@@ -144,7 +148,8 @@ sub quote_sql
 sub start_sql
 {
 	my (%args) = @_;
-	return 'start_backup('
+	return
+		'start_backup('
 	  . join(', ', map { "$_ => " . quote_sql($args{$_}) } sort keys %args)
 	  . ')';
 }
@@ -165,7 +170,8 @@ sub wait_backup
 	my ($node, $id) = @_;
 	my $timeout = $PostgreSQL::Test::Utils::timeout_default - 10;
 	return $node->safe_psql('postgres',
-		"SET statement_timeout = 0; SELECT public.wait_backup($id, '$timeout s')");
+		"SET statement_timeout = 0; SELECT public.wait_backup($id, '$timeout s')"
+	);
 }
 
 # A column, or any expression on columns, of the backup's row in the views.
@@ -237,8 +243,10 @@ sub start_fails
 	like($stderr, $expected, "$name: message");
 	isnt($ret, 0, "$name: refused") unless defined $sqlstate;
 	return if $opt{not_loaded};
-	is( $node->safe_psql($db,
-			'SELECT (SELECT count(*) FROM backup_progress), (SELECT count(*) FROM backup_history)'),
+	is( $node->safe_psql(
+			$db,
+			'SELECT (SELECT count(*) FROM backup_progress), (SELECT count(*) FROM backup_history)'
+		),
 		"0|$history",
 		"$name: no backup shows");
 	is(ls_backups($node), $before, "$name: nothing on disk");
@@ -292,14 +300,22 @@ sub start_in_background
 	my ($node, $db, $args, %opt) = @_;
 	my $session = new_session($node, $db);
 	my $last = $node->safe_psql('postgres',
-		'SELECT max(backup_id) FROM (SELECT backup_id FROM backup_progress UNION ALL SELECT backup_id FROM backup_history) b') || 0;
-	$session->query_until(qr/^calling$/m, join('', map { "SET $_;\n" } @{ $opt{set} || [] })
-		  . "\\echo calling\nSELECT " . start_sql(%$args) . ";\n");
+		'SELECT max(backup_id) FROM (SELECT backup_id FROM backup_progress UNION ALL SELECT backup_id FROM backup_history) b'
+	) || 0;
+	$session->query_until(qr/^calling$/m,
+			join('', map { "SET $_;\n" } @{ $opt{set} || [] })
+		  . "\\echo calling\nSELECT "
+		  . start_sql(%$args)
+		  . ";\n");
 	my $id;
-	poll_perl(sub {
-			$id = $node->safe_psql('postgres', "SELECT min(backup_id) FROM backup_progress WHERE backup_id > $last AND datname = '$db'");
+	poll_perl(
+		sub {
+			$id = $node->safe_psql('postgres',
+				"SELECT min(backup_id) FROM backup_progress WHERE backup_id > $last AND datname = '$db'"
+			);
 			return $id ne '';
-		}, "a backup of $db to start");
+		},
+		"a backup of $db to start");
 	return ($id, $session);
 }
 
@@ -311,9 +327,11 @@ sub hold_worker
 {
 	my ($node, $id, $table) = @_;
 	my $session = new_session($node, 'postgres');
-	my $worker = "SELECT w.pid, a.wait_event_type FROM backup_workers w JOIN pg_stat_activity a USING (pid) WHERE backup_id = $id AND relation = '$table' AND bytes_done > 0";
+	my $worker =
+	  "SELECT w.pid, a.wait_event_type FROM backup_workers w JOIN pg_stat_activity a USING (pid) WHERE backup_id = $id AND relation = '$table' AND bytes_done > 0";
 	my $held;
-	poll_perl(sub {
+	poll_perl(
+		sub {
 			my ($pid) = split /\|/, session_query($session, $worker);
 			if ($pid)
 			{
@@ -325,8 +343,11 @@ sub hold_worker
 				}
 				kill 'CONT', $pid;
 			}
-			return session_query($session, "SELECT count(*) FROM backup_progress WHERE backup_id = $id") eq '0';
-		}, "a worker to read $table");
+			return session_query($session,
+				"SELECT count(*) FROM backup_progress WHERE backup_id = $id")
+			  eq '0';
+		},
+		"a worker to read $table");
 	$session->quit;
 	return $held;
 }
@@ -403,9 +424,11 @@ sub restore
 		last if !$new || $err !~ /ERROR:  deadlock detected/;
 		note("pg_restore deadlocked with itself: $err");
 		$node->safe_psql($db, $_)
-		  for split /\n/, $node->safe_psql($db, q{SELECT format(
+		  for split /\n/, $node->safe_psql(
+			$db, q{SELECT format(
 			'ALTER SUBSCRIPTION %1$I DISABLE; ALTER SUBSCRIPTION %1$I SET (slot_name = NONE); DROP SUBSCRIPTION %1$I', subname)
-			FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())});
+			FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())}
+		  );
 		$node->safe_psql('postgres', "DROP DATABASE $db");
 	}
 	rmtree($dir) if $dir ne $archive;
@@ -442,7 +465,8 @@ sub archive_text
 	my ($node, $archive, @options) = @_;
 	my $dir = restorable($node, $archive);
 	my $text =
-	  without_key(run_quietly($node, 'pg_restore', '-f', '-', @options, $dir));
+	  without_key(
+		run_quietly($node, 'pg_restore', '-f', '-', @options, $dir));
 	rmtree($dir) if $dir ne $archive;
 	return $text;
 }
@@ -471,7 +495,9 @@ sub same_dump
 {
 	my ($node, $db, $expected_db, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return same_text(dump_text($node, $db), dump_text($node, $expected_db),
+	return same_text(
+		dump_text($node, $db),
+		dump_text($node, $expected_db),
 		$name || "$db has the same dump as $expected_db");
 }
 
@@ -529,7 +555,10 @@ sub archives_equal
 {
 	my ($node, $archive, $stock, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	same_text(archive_text($node, $archive), archive_text($node, $stock), "$name: same text");
+	same_text(
+		archive_text($node, $archive),
+		archive_text($node, $stock),
+		"$name: same text");
 	same_files($node, $archive, $stock, $name);
 	return;
 }
@@ -551,14 +580,14 @@ sub same_files
 		  && @files == 1
 		  && compare("$plain/$files[0]", "$stock/$expected->[0]") == 0;
 	}
-	is(join("\n", @differ), '', "$name: " . keys(%$theirs) . ' data files equal');
+	is(join("\n", @differ),
+		'', "$name: " . keys(%$theirs) . ' data files equal');
 
 	my @blobs = map { basename($_) } files_in($stock, qr/^blob/);
 	my @our_blobs = map { basename($_) } files_in($plain, qr/^blob/);
 	is("@our_blobs", "@blobs", "$name: same files of large objects");
-	is( join(' ', grep { compare("$plain/$_", "$stock/$_") != 0 } @blobs),
-		'',
-		"$name: large objects equal");
+	is(join(' ', grep { compare("$plain/$_", "$stock/$_") != 0 } @blobs),
+		'', "$name: large objects equal");
 	rmtree($plain);
 	return;
 }
@@ -586,7 +615,8 @@ sub session_query
 	my ($session, $sql) = @_;
 	$session->{stderr} = '';
 	my $out = $session->query($sql);
-	die "query failed: $sql\n$session->{stderr}" if $session->{stderr} =~ /ERROR|FATAL/;
+	die "query failed: $sql\n$session->{stderr}"
+	  if $session->{stderr} =~ /ERROR|FATAL/;
 	return $out;
 }
 
@@ -613,26 +643,43 @@ sub orphans
 
 	$node->safe_psql('postgres', 'CHECKPOINT');
 	my ($oid, $recovery) = split /\|/,
-	  $node->safe_psql('postgres', "SELECT oid, pg_is_in_recovery() FROM pg_database WHERE datname = '$db'");
+	  $node->safe_psql('postgres',
+		"SELECT oid, pg_is_in_recovery() FROM pg_database WHERE datname = '$db'"
+	  );
 	my $exists = $recovery eq 't' ? qr/^\d+(_init)?$/ : qr/^\d+$/;
-	foreach (split /\n/, $node->safe_psql($db, q{
+	foreach (
+		split /\n/,
+		$node->safe_psql(
+			$db, q{
 		SELECT pg_relation_filepath(oid), translate(oid::regclass::text, E'|\n', '  ') FROM pg_class
 		 WHERE pg_relation_filepath(oid) !~ '^global/' AND relpersistence <> 't'}))
 	{
 		my ($path, $relation) = split /\|/;
 		$expected{$path} = $relation;
 	}
-	foreach my $dir ("base/$oid", map { s{^\Q$data\E/}{}r } glob("$data/pg_tblspc/*/PG_*/$oid"))
+	foreach my $dir ("base/$oid",
+		map { s{^\Q$data\E/}{}r } glob("$data/pg_tblspc/*/PG_*/$oid"))
 	{
 		foreach my $file (slurp_dir("$data/$dir"))
 		{
-			next if $file =~ /^(\.\.?|PG_VERSION|pg_internal\.init.*|pg_filenode\.map|t\d+_\d+.*)$/;
-			push @{ $found{ "$dir/" . ($file =~ s/^(\d+)(_[a-z]+)?(\.\d+)?$/$1/r) } }, $file;
+			next
+			  if $file =~
+			  /^(\.\.?|PG_VERSION|pg_internal\.init.*|pg_filenode\.map|t\d+_\d+.*)$/;
+			push @{
+				$found{
+					"$dir/" . ($file =~ s/^(\d+)(_[a-z]+)?(\.\d+)?$/$1/r)
+				}
+			  },
+			  $file;
 		}
 	}
 	return (
-		(map { "$db: $_ belongs to no relation" } grep { !$expected{$_} } sort keys %found),
-		(map { "$db: $_ of $expected{$_} is missing" } grep { !grep { /$exists/ } @{ $found{$_} || [] } } sort keys %expected));
+		(   map  { "$db: $_ belongs to no relation" }
+			grep { !$expected{$_} } sort keys %found),
+		(   map { "$db: $_ of $expected{$_} is missing" } grep {
+				!grep { /$exists/ }
+				  @{ $found{$_} || [] }
+			} sort keys %expected));
 }
 
 # There must be no such file in these databases, or in any, not for long.
@@ -640,7 +687,9 @@ sub no_orphans
 {
 	my ($node, $name, @dbs) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	@dbs = split /\n/, $node->safe_psql('postgres', q{SELECT datname FROM pg_database WHERE datallowconn ORDER BY oid})
+	@dbs = split /\n/,
+	  $node->safe_psql('postgres',
+		q{SELECT datname FROM pg_database WHERE datallowconn ORDER BY oid})
 	  unless @dbs;
 	my @orphans;
 	for (1 .. 100)

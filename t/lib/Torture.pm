@@ -26,7 +26,8 @@ my %configurations = (
 	# most of what can be different below the tables
 	logical => {
 		extra => ['--data-checksums'],
-		conf => "wal_level = logical\nfull_page_writes = on\nwal_log_hints = on\nshared_buffers = 1MB\n"
+		conf =>
+		  "wal_level = logical\nfull_page_writes = on\nwal_log_hints = on\nshared_buffers = 1MB\n"
 	});
 
 # Catalogs that DDL and backups use all the time; VACUUM FULL and REINDEX give
@@ -40,7 +41,8 @@ my $catalogs = join ', ', map { "'$_'" } qw(
 sub claim
 {
 	my ($function) = @_;
-	return "SELECT k FROM (SELECT k FROM truth ORDER BY random() OFFSET 0) t WHERE $function(k) LIMIT 1 \\gset\n";
+	return
+	  "SELECT k FROM (SELECT k FROM truth ORDER BY random() OFFSET 0) t WHERE $function(k) LIMIT 1 \\gset\n";
 }
 
 # Changes of slot :k in a transaction.  [ weight, SQL ]; :n is a number of rows,
@@ -52,38 +54,57 @@ my %changes = (
 	delete => [ 2, 'DELETE FROM w:k WHERE v % 3 = :x % 3;' ],
 	truncate => [ 4, "TRUNCATE w:k;\n$load" ],
 	truncate_all => [ 2, "TRUNCATE w:k, c:k, p:k;\n$load" ],
-	drop_create => [ 4, 'DROP TABLE w:k CASCADE; SELECT make_table(:k, :n);' ],
+	drop_create =>
+	  [ 4, 'DROP TABLE w:k CASCADE; SELECT make_table(:k, :n);' ],
 	replace => [
-		2, "ALTER TABLE w:k RENAME TO old:client_id; DROP INDEX IF EXISTS id_w:k;\n"
+		2,
+		"ALTER TABLE w:k RENAME TO old:client_id; DROP INDEX IF EXISTS id_w:k;\n"
 		  . "SELECT make_table(:k, :n);\nDROP TABLE old:client_id CASCADE;"
 	],
 	drop_schema => [
-		1, "CREATE SCHEMA old:client_id; ALTER TABLE w:k SET SCHEMA old:client_id;\n"
+		1,
+		"CREATE SCHEMA old:client_id; ALTER TABLE w:k SET SCHEMA old:client_id;\n"
 		  . "DROP SCHEMA old:client_id CASCADE;\nSELECT make_table(:k, :n);"
 	],
-	type_int => [ 1, 'ALTER TABLE w:k ALTER id TYPE int USING CAST(id AS int);' ],
-	type_numeric => [ 1, 'ALTER TABLE w:k ALTER id TYPE numeric USING CAST(id AS numeric);' ],
+	type_int =>
+	  [ 1, 'ALTER TABLE w:k ALTER id TYPE int USING CAST(id AS int);' ],
+	type_numeric => [
+		1, 'ALTER TABLE w:k ALTER id TYPE numeric USING CAST(id AS numeric);'
+	],
 	type_text => [ 1, 'ALTER TABLE w:k ALTER id TYPE text;' ],
 	column => [
-		3, "ALTER TABLE w:k DROP COLUMN IF EXISTS extra;\n"
+		3,
+		"ALTER TABLE w:k DROP COLUMN IF EXISTS extra;\n"
 		  . "ALTER TABLE w:k ADD COLUMN new float8 DEFAULT random();\nALTER TABLE w:k RENAME new TO extra;"
 	],
 	drop_column => [ 1, 'ALTER TABLE w:k DROP COLUMN IF EXISTS extra;' ],
-	index => [ 2, 'DROP INDEX IF EXISTS id_w:k; CREATE INDEX id_w:k ON w:k (id);' ],
+	index =>
+	  [ 2, 'DROP INDEX IF EXISTS id_w:k; CREATE INDEX id_w:k ON w:k (id);' ],
 	reindex => [ 1, 'REINDEX TABLE w:k;' ],
-	cluster => [ 2, "CREATE INDEX IF NOT EXISTS id_w:k ON w:k (id);\nCLUSTER w:k USING id_w:k;" ],
+	cluster => [
+		2,
+		"CREATE INDEX IF NOT EXISTS id_w:k ON w:k (id);\nCLUSTER w:k USING id_w:k;"
+	],
 	tablespace => [ 2, 'ALTER TABLE w:k SET TABLESPACE space;' ],
 	tablespace_back => [ 1, 'ALTER TABLE w:k SET TABLESPACE pg_default;' ],
 	unlogged => [ 1, 'ALTER TABLE w:k SET UNLOGGED;' ],
 	logged => [ 1, 'ALTER TABLE w:k SET LOGGED;' ],
 	partition => [ 4, 'SELECT repartition(:k); SELECT repartition(:k);' ],
 	sequence => [ 2, 'ALTER SEQUENCE s:k INCREMENT BY :n RESTART WITH :x;' ],
-	drop_sequence => [ 1, 'DROP SEQUENCE s:k; CREATE SEQUENCE s:k START WITH :x;' ],
+	drop_sequence =>
+	  [ 1, 'DROP SEQUENCE s:k; CREATE SEQUENCE s:k START WITH :x;' ],
 	enum => [ 2, 'DROP TABLE c:k; DROP TYPE e:k; SELECT make_enum(:k);' ],
-	catalog_table => [ 1, "TRUNCATE c:k; INSERT INTO c:k SELECT g, 'other' FROM generate_series(1, :n) g;" ],
-	large_object => [ 1, "SELECT lo_unlink(1000 + :k); SELECT lo_from_bytea(1000 + :k, 'replaced by :x');" ],
+	catalog_table => [
+		1,
+		"TRUNCATE c:k; INSERT INTO c:k SELECT g, 'other' FROM generate_series(1, :n) g;"
+	],
+	large_object => [
+		1,
+		"SELECT lo_unlink(1000 + :k); SELECT lo_from_bytea(1000 + :k, 'replaced by :x');"
+	],
 	savepoints => [
-		3, "SAVEPOINT a; TRUNCATE w:k; INSERT INTO w:k VALUES (0, 5, NULL);\n"
+		3,
+		"SAVEPOINT a; TRUNCATE w:k; INSERT INTO w:k VALUES (0, 5, NULL);\n"
 		  . "SAVEPOINT b; DROP TABLE w:k CASCADE; SELECT make_table(:k, 10);\n"
 		  . "ROLLBACK TO a; ALTER TABLE w:k ADD COLUMN IF NOT EXISTS extra float8;\n"
 		  . "SAVEPOINT c; TRUNCATE w:k; RELEASE c; $load SAVEPOINT d; DROP TABLE p:k; ROLLBACK TO d;"
@@ -95,53 +116,70 @@ my $claim = claim('pg_try_advisory_lock');
 my $unclaim = "SELECT pg_advisory_unlock_all();\n";
 my $begin = "BEGIN;\n" . claim('pg_try_advisory_xact_lock');
 my %others = (
-	rollback => [ 2, "${begin}DROP TABLE w:k CASCADE; SELECT make_table(:k, :n); TRUNCATE c:k; SELECT record(:k, 'none');\nROLLBACK;\n" ],
+	rollback => [
+		2,
+		"${begin}DROP TABLE w:k CASCADE; SELECT make_table(:k, :n); TRUNCATE c:k; SELECT record(:k, 'none');\nROLLBACK;\n"
+	],
 	two_phase => [
-		3, "${begin}TRUNCATE w:k; $load DROP TABLE c:k; DROP TYPE e:k; SELECT make_enum(:k);\nSELECT record(:k, 'two_phase');\n"
+		3,
+		"${begin}TRUNCATE w:k; $load DROP TABLE c:k; DROP TYPE e:k; SELECT make_enum(:k);\nSELECT record(:k, 'two_phase');\n"
 		  . "PREPARE TRANSACTION 'storm :client_id';\n\\sleep :ms ms\nCOMMIT PREPARED 'storm :client_id';\n"
 	],
 	two_phase_rollback => [
-		1, "${begin}TRUNCATE w:k; $load SELECT record(:k, 'none');\n"
+		1,
+		"${begin}TRUNCATE w:k; $load SELECT record(:k, 'none');\n"
 		  . "PREPARE TRANSACTION 'storm :client_id';\n\\sleep :ms ms\nROLLBACK PREPARED 'storm :client_id';\n"
 	],
 	vacuum_full => [ 3, "${claim}VACUUM FULL w:k;\n$unclaim" ],
-	vacuum_full_all => [ 1, "${claim}VACUUM FULL ANALYZE w:k, c:k;\n$unclaim" ],
-	vacuum => [ 2, "${claim}DELETE FROM w:k WHERE false;\nVACUUM w:k, c:k;\n$unclaim" ],
+	vacuum_full_all =>
+	  [ 1, "${claim}VACUUM FULL ANALYZE w:k, c:k;\n$unclaim" ],
+	vacuum => [
+		2, "${claim}DELETE FROM w:k WHERE false;\nVACUUM w:k, c:k;\n$unclaim"
+	],
 	# in-place updates of pg_class, and the end of the file is cut off
 	vacuum_bare => [
-		3, "${claim}BEGIN;\nDROP INDEX IF EXISTS id_w:k; DROP TRIGGER IF EXISTS bump ON w:k;\n"
+		3,
+		"${claim}BEGIN;\nDROP INDEX IF EXISTS id_w:k; DROP TRIGGER IF EXISTS bump ON w:k;\n"
 		  . "DELETE FROM w:k WHERE v % 2 = 0 OR length(pad) > 1000;\nSELECT record(:k, 'vacuum_bare');\nCOMMIT;\nVACUUM w:k;\n$unclaim"
 	],
 	# PostgreSQL leaves rows in the table whose TOAST is not in the new index,
 	# having been deleted before; while a transaction runs that is older than
 	# that, VACUUM FULL and CLUSTER would stumble over them
 	reindex_concurrently => [
-		2, "${claim}REINDEX TABLE CONCURRENTLY w:k;\nBEGIN; TRUNCATE w:k; $load\nSELECT record(:k, 'reindex_concurrently');\nCOMMIT;\n$unclaim"
+		2,
+		"${claim}REINDEX TABLE CONCURRENTLY w:k;\nBEGIN; TRUNCATE w:k; $load\nSELECT record(:k, 'reindex_concurrently');\nCOMMIT;\n$unclaim"
 	],
 	index_concurrently => [
-		2, "${claim}DROP INDEX CONCURRENTLY IF EXISTS concurrent_w:k;\nCREATE INDEX CONCURRENTLY concurrent_w:k ON w:k (v);\n$unclaim"
+		2,
+		"${claim}DROP INDEX CONCURRENTLY IF EXISTS concurrent_w:k;\nCREATE INDEX CONCURRENTLY concurrent_w:k ON w:k (v);\n$unclaim"
 	],
 	catalog_vacuum_full => [
-		2, "SELECT pg_try_advisory_lock(0) AS mine, c AS catalog FROM unnest(ARRAY[$catalogs]) c ORDER BY random() LIMIT 1 \\gset\n"
+		2,
+		"SELECT pg_try_advisory_lock(0) AS mine, c AS catalog FROM unnest(ARRAY[$catalogs]) c ORDER BY random() LIMIT 1 \\gset\n"
 		  . "\\if :mine\nVACUUM FULL :catalog;\n\\endif\n$unclaim"
 	],
 	catalog_reindex => [
-		2, "SELECT pg_try_advisory_lock(0) AS mine, c AS catalog FROM unnest(ARRAY[$catalogs]) c ORDER BY random() LIMIT 1 \\gset\n"
+		2,
+		"SELECT pg_try_advisory_lock(0) AS mine, c AS catalog FROM unnest(ARRAY[$catalogs]) c ORDER BY random() LIMIT 1 \\gset\n"
 		  . "\\if :mine\nREINDEX TABLE :catalog;\n\\endif\n$unclaim"
 	],
 	refresh => [ 1, "REFRESH MATERIALIZED VIEW versions;\n" ],
-	refresh_concurrently => [ 1, "REFRESH MATERIALIZED VIEW CONCURRENTLY versions;\n" ],
+	refresh_concurrently =>
+	  [ 1, "REFRESH MATERIALIZED VIEW CONCURRENTLY versions;\n" ],
 	scratch => [
-		3, "CREATE TABLE scratch:client_id AS SELECT g, repeat('s', 3000) AS s FROM generate_series(1, :n) g;\n"
+		3,
+		"CREATE TABLE scratch:client_id AS SELECT g, repeat('s', 3000) AS s FROM generate_series(1, :n) g;\n"
 		  . "TRUNCATE scratch:client_id; DROP TABLE scratch:client_id;\n"
 		  . "BEGIN; CREATE TEMP TABLE scratch ON COMMIT DROP AS SELECT * FROM bank; COMMIT;\n"
 	],
 	transfer => [
-		10, "UPDATE bank SET balance = balance + :n * CASE id WHEN 1 + :n % 50 THEN 1 ELSE -1 END\n"
+		10,
+		"UPDATE bank SET balance = balance + :n * CASE id WHEN 1 + :n % 50 THEN 1 ELSE -1 END\n"
 		  . "WHERE id IN (1 + :n % 50, 1 + (:n + 1 + :x % 49) % 50);\n"
 	],
 	bank_reload => [
-		1, "BEGIN; LOCK TABLE bank; CREATE TEMP TABLE copy ON COMMIT DROP AS SELECT * FROM bank;\n"
+		1,
+		"BEGIN; LOCK TABLE bank; CREATE TEMP TABLE copy ON COMMIT DROP AS SELECT * FROM bank;\n"
 		  . "TRUNCATE bank; INSERT INTO bank SELECT * FROM copy; COMMIT;\n"
 	],
 	log_rewrite => [ 1, "VACUUM FULL log;\n" ]);
@@ -157,14 +195,18 @@ sub scripts
 	foreach my $kind (keys %changes)
 	{
 		my ($weight, $change) = @{ $changes{$kind} };
-		$sql{$kind} = [ $weight, "$begin$change\nSELECT record(:k, '$kind');\n\\sleep :ms ms\nCOMMIT;\n" ];
+		$sql{$kind} = [
+			$weight,
+			"$begin$change\nSELECT record(:k, '$kind');\n\\sleep :ms ms\nCOMMIT;\n"
+		];
 	}
 	mkdir $dir or die "could not create \"$dir\": $!";
 	foreach my $kind (sort keys %sql)
 	{
 		my ($weight, $sql) = @{ $sql{$kind} };
 		append_to_file("$dir/$kind",
-			"\\set n random(1, 1000)\n\\set x random(1, 3000000)\n\\set ms random(0, 10) * random(0, 10)\n$sql");
+			"\\set n random(1, 1000)\n\\set x random(1, 3000000)\n\\set ms random(0, 10) * random(0, 10)\n$sql"
+		);
 		push @options, '-f', "$dir/$kind\@$weight";
 	}
 	return @options;
@@ -175,11 +217,18 @@ sub start_storm
 {
 	my ($node, $seconds) = @_;
 	my $base = $node->basedir;
-	local %ENV = $node->_get_env(PGOPTIONS => '-c statement_timeout=60s -c client_min_messages=error');
+	local %ENV = $node->_get_env(
+		PGOPTIONS => '-c statement_timeout=60s -c client_min_messages=error');
 
 	my $storm = IPC::Run::start(
-		[ 'pgbench', '-n', '-c', '5', '-j', '2', '-T', $seconds, '--max-tries=100', scripts($node), 'storm' ],
-		'>', "$base/storm.out", '2>', "$base/storm.err");
+		[
+			'pgbench', '-n', '-c', '5', '-j', '2', '-T', $seconds,
+			'--max-tries=100', scripts($node), 'storm'
+		],
+		'>',
+		"$base/storm.out",
+		'2>',
+		"$base/storm.err");
 	return $storm;
 }
 
@@ -196,7 +245,8 @@ sub storm_result
 		$done{$kind} = $1 if $kind && /^ - (\d+) transactions/;
 	}
 	my ($retried) = $out =~ /^total number of retries: (\d+)/m;
-	my @errors = grep { !/^pgbench: pghost|^pgbench \(/ } split /\n/, slurp_file($node->basedir . '/storm.err');
+	my @errors = grep { !/^pgbench: pghost|^pgbench \(/ } split /\n/,
+	  slurp_file($node->basedir . '/storm.err');
 	return (\%done, $retried || 0, join "\n", @errors);
 }
 
@@ -208,7 +258,8 @@ sub check_archive
 	my ($out, $err) = ('', '');
 	my @options = rand() < 0.5 ? ('-j', '2') : ('-e');
 
-	IPC::Run::run([ verify_command($node, $archive) ], '>', \$out, '2>', \$err)
+	IPC::Run::run([ verify_command($node, $archive) ],
+		'>', \$out, '2>', \$err)
 	  or return "pg_verifybackup: $out$err";
 	(my $ok, $err) = restore($node, $archive, 'restored', @options);
 	return "pg_restore @options: $err" unless $ok && $err eq '';
@@ -244,8 +295,10 @@ sub backups_in_storm
 		my (@ids, %cancel);
 		foreach (1 .. pick(1, 1, 2))
 		{
-			my ($ret, $id, $err) = $node->psql('storm',
-				'SELECT ' . start_sql(
+			my ($ret, $id, $err) = $node->psql(
+				'storm',
+				'SELECT '
+				  . start_sql(
 					destination => 'torture-' . ++$number,
 					jobs => pick(1, 2, 3),
 					compression => pick('lz4', 'lz4', 'none'),
@@ -260,7 +313,8 @@ sub backups_in_storm
 			$cancel{$id} = 1 if rand() < 0.2;
 		}
 		usleep(int rand 500_000) if %cancel;
-		$node->safe_psql('storm', "SELECT cancel_backup($_)") for keys %cancel;
+		$node->safe_psql('storm', "SELECT cancel_backup($_)")
+		  for keys %cancel;
 
 		$check->() while @to_check;
 		foreach my $id (@ids)
@@ -269,8 +323,10 @@ sub backups_in_storm
 			# one that was to be cancelled may have been faster
 			$status = 'failed' if $status eq 'cancelled' && !$cancel{$id};
 			$count{$status}++;
-			diag("backup $id: " . history($node, $id, 'error')) if $status eq 'failed';
-			push @to_check, history($node, $id, 'destination') if $status eq 'completed';
+			diag("backup $id: " . history($node, $id, 'error'))
+			  if $status eq 'failed';
+			push @to_check, history($node, $id, 'destination')
+			  if $status eq 'completed';
 		}
 	}
 	$check->() while @to_check;
@@ -281,7 +337,8 @@ sub backups_in_storm
 sub torture
 {
 	my ($name, $seconds) = @_;
-	my $configuration = $configurations{$name} or die "no configuration \"$name\"";
+	my $configuration = $configurations{$name}
+	  or die "no configuration \"$name\"";
 	my $node = new_node(
 		$name,
 		extra => $configuration->{extra},
@@ -299,30 +356,49 @@ CONF
 	create_db($node, 'storm', file => "$FindBin::RealBin/torture.sql");
 
 	my $storm = start_storm($node, $seconds);
-	$node->poll_query_until('storm', 'SELECT sum(version) > 30 FROM truth') or die 'the storm does not begin';
+	$node->poll_query_until('storm', 'SELECT sum(version) > 30 FROM truth')
+	  or die 'the storm does not begin';
 	my %count = backups_in_storm($node, $storm);
 	my $ended = $storm->finish;
 	my ($done, $retries, $errors) = storm_result($node);
 
-	ok($ended && $errors eq '', "$name: no DDL or DML failed") or diag($errors);
-	is(join(' ', grep { !$done->{$_} } sort keys %changes, keys %others), '', "$name: every kind of change took place") if $seconds >= 60;
-	is($node->safe_psql('storm', 'SELECT wrong()'), '', "$name: the storm kept its own rules");
+	ok($ended && $errors eq '', "$name: no DDL or DML failed")
+	  or diag($errors);
+	is(join(' ', grep { !$done->{$_} } sort keys %changes, keys %others),
+		'', "$name: every kind of change took place")
+	  if $seconds >= 60;
+	is($node->safe_psql('storm', 'SELECT wrong()'),
+		'', "$name: the storm kept its own rules");
 	cmp_ok($count{completed}, '>', 1, "$name: backups were completed");
 	is($count{failed}, 0, "$name: none failed");
-	is($count{wrong}, 0, "$name: those completed could be restored, and are as of one moment");
-	is($node->safe_psql('storm', 'SELECT count(*) FROM backup_progress'), '0', "$name: no backup is left running");
-	is(join(' ', slurp_dir(backup_dir($node))) =~ s/(^| )\.\.?(?= |$)//gr, '', "$name: no directory is left behind") unless $count{wrong};
+	is($count{wrong}, 0,
+		"$name: those completed could be restored, and are as of one moment");
+	is($node->safe_psql('storm', 'SELECT count(*) FROM backup_progress'),
+		'0', "$name: no backup is left running");
+	is(join(' ', slurp_dir(backup_dir($node))) =~ s/(^| )\.\.?(?= |$)//gr,
+		'', "$name: no directory is left behind")
+	  unless $count{wrong};
 	# what was prepared when the last backup ended, the next one looks after
-	backup_ok($node, 'storm', destination => 'after', name => "$name: a backup after the storm");
+	backup_ok(
+		$node, 'storm',
+		destination => 'after',
+		name => "$name: a backup after the storm");
 	no_orphans($node, "$name: no file is left behind");
-	unlike(slurp_file($node->logfile), qr/PANIC|TRAP|was terminated by signal|leaked?\b/, "$name: nothing crashed or leaked");
+	unlike(
+		slurp_file($node->logfile),
+		qr/PANIC|TRAP|was terminated by signal|leaked?\b/,
+		"$name: nothing crashed or leaked");
 	$node->stop;
 
 	my $total = 0;
 	$total += $_ for values %$done;
-	note("$name: transactions by kind: " . join ', ', map { "$_ $done->{$_}" } sort keys %$done);
-	note("$name: in $seconds s $total transactions ($retries deadlocks among them, tried again), "
-		  . "$count{completed} backups completed, $count{checked} of them restored and checked, $count{cancelled} cancelled, $count{failed} failed");
+	note(
+		"$name: transactions by kind: " . join ', ',
+		map { "$_ $done->{$_}" } sort keys %$done);
+	note(
+		"$name: in $seconds s $total transactions ($retries deadlocks among them, tried again), "
+		  . "$count{completed} backups completed, $count{checked} of them restored and checked, $count{cancelled} cancelled, $count{failed} failed"
+	);
 	return;
 }
 
