@@ -12,8 +12,8 @@
  *
  * The leader takes one MVCC snapshot S and holds it to the end.  All others
  * restore S from shared memory and read user data *and catalogs* as of S
- * (asof.c), so that nobody needs locks to keep definitions still.  Files that
- * S needs are kept still by the storage guard (guard.c), which looks at every
+ * (snapshot/asof.c), so that nobody needs locks to keep definitions still.  Files that
+ * S needs are kept still by the storage guard (guard/guard.c), which looks at every
  * transaction of every session before it commits: a file that would be
  * unlinked stays until the backup has read it.
  *
@@ -22,44 +22,27 @@
  * the workers take units from the plan and write one file each; the leader
  * completes the archive and renames it into place.
  *
- * Which file does what, lower ones knowing nothing of those above:
+ * src/ is a house with wings.  Calls go downward only; dev/check makes sure of
+ * that.  Each wing has a README that says what it promises to the others.
  *
- *	 functions.c	start_backup, wait_backup, cancel_backup
- *	 views.c		what the views select from
- *	 request.c		checks and normalizes what the caller asked for
- *	 leader.c		a backup from begin to end
- *	 guarded_snapshot.c		takes S so that no file of it can get lost
- *	 schema.c		the schema phase: pg_dump as of S
- *	 pgdump.c		pg_dump as a child process
- *	 lockpass.c		locks that nobody as of S need wait for
- *	 worker.c		a table worker: which table is next
- *	 scan.c			reads a table, standing in nobody's way
- *	 tablelock.c	the lock on it, given up when others want it
- *	 toast.c		values out of line, without locks
- *	 rowtext.c		rows to COPY text
- *	 plan.c			what is to be read: pg_class as of S, through SPI
- *	 patterns.c		include/exclude patterns
- *	 archive.c		the archive directory: data files, toc.dat, manifest
- *	 toc.c			pg_dump's table of contents
- *	 manifest.c		backup_manifest
- *	 sink.h			where data goes: sink_lz4.c, sink_file.c
- *	 throttle.c		max_rate
- *	 asof_session.c	SET TRANSACTION SNAPSHOT 'backup_bgw:<id>'
- *	 asof_files.c	... and whether what its queries read was still there
- *	 asof.c			reading catalogs and data as of S
- *	 storage.c		is this the file that S means?
- *	 sweep.c		unlinks preserved files that nobody needs any more
- *	 guard_arm.c	the guard, as the backup sees it
- *	 guard.c		the guard, as other transactions see it
- *	 guard_parties.c	the backups that may need a file
- *	 guard_set.c	the files that a backup needs
- *	 registry.c		preserved files on record, for crashes and standbys
- *	 bgworker.c		what our background workers have in common
- *	 history.c		ended backups, in files
+ *	 sql/		functions and views: what users call
+ *	 backup/	a backup from begin to end
+ *	 copy/		rows out of tables
+ *	 archive/	files that stock tools read
+ *	 snapshot/	reading as of S
+ *	 guard/		files outlive their unlinking
+ *
+ * What all of them stand on is in src/ itself:
+ *
  *	 shmem.c		running backups, in shared memory
+ *	 errors.c		errors on their way from one process to another
+ *	 bgworker.c		what our background workers have in common
+ *	 privileges.c	who may use the extension
  *	 paths.c		every path and file name of history and archives
  *	 guc.c			settings backup_bgw.*
  *	 compat.h		what differs between versions of PostgreSQL
+ *
+ * and so is the roof, backup_bgw.c, which loads it all.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
