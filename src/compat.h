@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *	  What differs between PostgreSQL 15, 16, 17 and 18, in one place.
+ *	  What differs between PostgreSQL 15, 16, 17, 18 and 19, in one place.
  *
  * The names defined here are those of the newest version where that is
  * possible, so that the rest reads like code for that version.
@@ -119,6 +119,20 @@ bbgw_file_write(File file, const void *data, int amount, off_t offset,
 #define BBGW_EXECUTOR_RUN_PARAMS \
 	QueryDesc  *queryDesc, ScanDirection direction, uint64 count
 #define BBGW_EXECUTOR_RUN_ARGS queryDesc, direction, count
+#endif
+
+/* 19 moved get_database_name() to the other lookups by OID */
+#if PG_VERSION_NUM < 190000
+#include "commands/dbcommands.h"
+#else
+#include "utils/lsyscache.h"
+#endif
+
+/* 19 made what post_parse_analyze_hook gets of query jumbling const */
+#if PG_VERSION_NUM < 190000
+#define BBGW_JUMBLE_STATE JumbleState
+#else
+#define BBGW_JUMBLE_STATE const JumbleState
 #endif
 
 #endif							/* BBGW_COMPAT_H */

@@ -456,7 +456,8 @@ pin_in_place_columns(Node *node, void *context)
 }
 
 static void
-asof_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
+asof_post_parse_analyze(ParseState *pstate, Query *query,
+						BBGW_JUMBLE_STATE *jstate)
 {
 	if (prev_post_parse_analyze_hook)
 		prev_post_parse_analyze_hook(pstate, query, jstate);
