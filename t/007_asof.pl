@@ -419,9 +419,9 @@ $node->safe_psql(
 		FOR r IN SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' LOOP EXECUTE format('DROP EXTENSION %I CASCADE', r.extname); END LOOP;
 		FOR r IN SELECT fdwname FROM pg_foreign_data_wrapper LOOP EXECUTE format('DROP FOREIGN DATA WRAPPER %I CASCADE', r.fdwname); END LOOP;
 		FOR r IN SELECT amname FROM pg_am WHERE amname LIKE 'ks%' LOOP EXECUTE format('DROP ACCESS METHOD %I CASCADE', r.amname); END LOOP;
+		FOR r IN SELECT subname FROM pg_subscription LOOP EXECUTE format('DROP SUBSCRIPTION %I', r.subname); END LOOP;
 		PERFORM lo_unlink(oid) FROM pg_largeobject_metadata;
 	END $$;
-	DROP SUBSCRIPTION ks_sub;
 	COMMENT ON EXTENSION plpgsql IS 'changed';
 	GRANT USAGE ON SCHEMA public TO PUBLIC;});
 $node->safe_psql('sink', 'VACUUM');

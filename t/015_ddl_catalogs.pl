@@ -16,7 +16,11 @@ use DdlKinds;
 my $node = new_node('main', conf => "autovacuum = off\n");
 create_db($node, 'sink', file => $kitchen_sink, sql => $gate);
 # a copy of the database has no subscription
-$node->safe_psql('sink', q{DROP SUBSCRIPTION ks_sub});
+$node->safe_psql(
+	'sink', q{
+	DO $$ DECLARE r record; BEGIN
+		FOR r IN SELECT subname FROM pg_subscription LOOP EXECUTE format('DROP SUBSCRIPTION %I', r.subname); END LOOP;
+	END $$});
 
 my @rewrites = map { { name => $_, schema => 'pg_catalog', ddl => $_ } } (
 	(   map { "VACUUM FULL $_" } split /\n/,

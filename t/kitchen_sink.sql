@@ -1,9 +1,10 @@
 -- Every kind of object and value that a backup has to carry, for an empty
 -- UTF8 database:   psql -v ON_ERROR_STOP=1 -f kitchen_sink.sql
 --
--- Loads on PostgreSQL 15 and later; what needs a newer server or an optional
--- build feature stands between \if and \endif.  Roles are shared by all
--- databases of a cluster, so they are only made where they are missing.
+-- Loads on PostgreSQL 15 and later; what needs an optional build feature stands
+-- between \if and \endif, what needs a newer server in a file for that version.
+-- Roles are shared by all databases of a cluster, so they are only made where
+-- they are missing.
 -- After a restore of this database the text of pg_dump must be the same, so
 -- nothing here may depend on OIDs or on the order in which things were made.
 
@@ -20,6 +21,7 @@ SET lc_monetary = 'C';
 SELECT current_setting('server_version_num')::int >= 160000 AS pg16,
        current_setting('server_version_num')::int >= 170000 AS pg17,
        current_setting('server_version_num')::int >= 180000 AS pg18,
+       current_setting('server_version_num')::int >= 190000 AS pg19,
        EXISTS (SELECT FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) AS has_lz4,
        EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i') AS has_icu,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'postgres_fdw') AS has_postgres_fdw,
@@ -198,9 +200,6 @@ INSERT INTO times VALUES
 	(5, '0001-01-01', '00:00:00.000001', '12:00', '23:59:59.999999+05:45', '0001-12-31 23:59:59.1 BC', '2000-01-01', '1883-11-18 12:03:57.999999+00', '1 day -24:00:00', '11 mons', '-2562047788:00:54.77'),
 	(6, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
 	(7, '2000-02-29', '1:2:3.4', '1:2:3.5', '1:2:3.4+1', '2000-02-29 01:02:03.4', '2000-02-29 01:02:03.4567', '2024-03-31 02:30:00 Europe/Berlin', '1 mon 1 day 1 sec', '5 years', '0.005 sec');
-\if :pg17
-INSERT INTO times (id, i) VALUES (8, 'infinity'), (9, '-infinity');
-\endif
 
 CREATE TABLE geometry (id int, pt point, ln line, ls lseg, bx box, pth path, pol polygon, cir circle);
 INSERT INTO geometry VALUES
@@ -365,12 +364,6 @@ INSERT INTO only_generated DEFAULT VALUES;
 INSERT INTO only_generated DEFAULT VALUES;
 CREATE TABLE generated_first (g text GENERATED ALWAYS AS (upper(t)) STORED, t text, h int GENERATED ALWAYS AS (length(t)) STORED, u text);
 INSERT INTO generated_first (t, u) VALUES ('one', 'x'), (NULL, NULL), ('', '');
-\if :pg18
-CREATE TABLE generated_virtual (a int, v int GENERATED ALWAYS AS (a + 1) VIRTUAL, b text);
-INSERT INTO generated_virtual (a, b) VALUES (1, 'x'), (NULL, NULL);
-CREATE TABLE only_virtual (v int GENERATED ALWAYS AS (7) VIRTUAL);
-INSERT INTO only_virtual DEFAULT VALUES;
-\endif
 
 --
 -- Names
@@ -457,23 +450,10 @@ ALTER TABLE uniques ADD CONSTRAINT from_index UNIQUE USING INDEX uniques_d;
 INSERT INTO uniques VALUES (1, 1, 1, 1), (NULL, NULL, NULL, NULL);
 CREATE TABLE excluded (during tsrange, room point, EXCLUDE USING gist (during WITH &&), EXCLUDE USING gist (circle(room, 1) WITH &&) WHERE (room IS NOT NULL));
 INSERT INTO excluded VALUES ('[2000-01-01,2000-01-02)', '(0,0)'), ('[2000-01-02,2000-01-03)', '(9,9)'), ('empty', NULL);
-\if :pg18
-CREATE TABLE constraints18 (a int CONSTRAINT a_not_null NOT NULL, b int, c int CONSTRAINT c_check CHECK (c > 0) NOT ENFORCED,
-	CONSTRAINT fk_not_enforced FOREIGN KEY (b) REFERENCES child NOT ENFORCED);
-INSERT INTO constraints18 VALUES (1, -1, -1);
-ALTER TABLE constraints18 ADD d int;
-ALTER TABLE constraints18 ADD CONSTRAINT d_not_null NOT NULL d NOT VALID;
-\endif
 \if :has_btree_gist
 CREATE EXTENSION btree_gist WITH SCHEMA public;
 CREATE TABLE rooms (room int, during daterange, EXCLUDE USING gist (room WITH =, during WITH &&));
 INSERT INTO rooms VALUES (1, '[2000-01-01,2000-02-01)'), (2, '[2000-01-01,2000-02-01)');
-\if :pg18
-CREATE TABLE periods (id int, valid daterange, PRIMARY KEY (id, valid WITHOUT OVERLAPS));
-CREATE TABLE period_refs (id int, valid daterange, FOREIGN KEY (id, PERIOD valid) REFERENCES periods (id, PERIOD valid));
-INSERT INTO periods VALUES (1, '[2000-01-01,2001-01-01)'), (1, '[2001-01-01,2002-01-01)');
-INSERT INTO period_refs VALUES (1, '[2000-06-01,2001-06-01)');
-\endif
 \endif
 
 --
@@ -646,12 +626,6 @@ CREATE TABLE collated (a text COLLATE c_copy, b text COLLATE "POSIX");
 CREATE COLLATION no_case (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false);
 CREATE TABLE collated_icu (t text COLLATE no_case PRIMARY KEY);
 INSERT INTO collated_icu VALUES ('a'), ('É');
-\if :pg16
-CREATE COLLATION with_rules (PROVIDER = icu, LOCALE = 'und', RULES = '& V << w <<< W');
-\endif
-\endif
-\if :pg17
-CREATE COLLATION built_in (PROVIDER = builtin, LOCALE = 'C.UTF-8');
 \endif
 
 --
@@ -690,9 +664,6 @@ ALTER VIEW v_plain ALTER id SET DEFAULT 5;
 COMMENT ON VIEW v_plain IS 'a view';
 COMMENT ON COLUMN v_plain.t IS 'a column of a view';
 ALTER VIEW v_on_view OWNER TO ks_owner;
-\if :pg17
-CREATE VIEW v_json AS SELECT * FROM JSON_TABLE('[{"a": 1, "b": "x"}]'::jsonb, '$[*]' COLUMNS (a int PATH '$.a', n FOR ORDINALITY, b text PATH '$.b' DEFAULT 'none' ON EMPTY)) jt;
-\endif
 
 CREATE MATERIALIZED VIEW mv AS SELECT id, repeat(filler, 20) AS big FROM blocks WHERE id < 100;
 CREATE UNIQUE INDEX mv_id ON mv (id);
@@ -842,6 +813,22 @@ COMMENT ON PUBLICATION pub_all IS 'a publication';
 ALTER PUBLICATION pub_all OWNER TO CURRENT_USER;
 CREATE SUBSCRIPTION ks_sub CONNECTION 'host=/nonexistent dbname=nowhere' PUBLICATION p1, "p ""2""" WITH (connect = false, slot_name = NONE, binary = true, streaming = on, synchronous_commit = 'off');
 COMMENT ON SUBSCRIPTION ks_sub IS 'a subscription';
+
+--
+-- What newer versions have brought
+--
+\if :pg16
+\ir kitchen_sink_16.sql
+\endif
+\if :pg17
+\ir kitchen_sink_17.sql
+\endif
+\if :pg18
+\ir kitchen_sink_18.sql
+\endif
+\if :pg19
+\ir kitchen_sink_19.sql
+\endif
 
 --
 -- Comments of the rest, event triggers (last: they would fire)
