@@ -414,12 +414,12 @@ $node->safe_psql(
 	DO $$ DECLARE r record; BEGIN
 		FOR r IN SELECT evtname FROM pg_event_trigger LOOP EXECUTE format('DROP EVENT TRIGGER %I', r.evtname); END LOOP;
 		FOR r IN SELECT pubname FROM pg_publication LOOP EXECUTE format('DROP PUBLICATION %I', r.pubname); END LOOP;
+		FOR r IN SELECT subname FROM pg_subscription LOOP EXECUTE format('DROP SUBSCRIPTION %I', r.subname); END LOOP;
 		FOR r IN SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('information_schema', 'public') LOOP
 			EXECUTE format('DROP SCHEMA %I CASCADE', r.nspname); END LOOP;
 		FOR r IN SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' LOOP EXECUTE format('DROP EXTENSION %I CASCADE', r.extname); END LOOP;
 		FOR r IN SELECT fdwname FROM pg_foreign_data_wrapper LOOP EXECUTE format('DROP FOREIGN DATA WRAPPER %I CASCADE', r.fdwname); END LOOP;
 		FOR r IN SELECT amname FROM pg_am WHERE amname LIKE 'ks%' LOOP EXECUTE format('DROP ACCESS METHOD %I CASCADE', r.amname); END LOOP;
-		FOR r IN SELECT subname FROM pg_subscription LOOP EXECUTE format('DROP SUBSCRIPTION %I', r.subname); END LOOP;
 		PERFORM lo_unlink(oid) FROM pg_largeobject_metadata;
 	END $$;
 	COMMENT ON EXTENSION plpgsql IS 'changed';
