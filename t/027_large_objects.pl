@@ -1,0 +1,129 @@
+
+# Large objects: the groups in which pg_dump 17 and later writes them, their
+# owners, privileges and comments, and their contents as of the snapshot.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use BackupBgwTest;
+
+my $node = new_node('main', conf => "autovacuum = off\n");
+
+# From 17 on pg_dump makes an archive entry, and a list blobs_<id>.toc, for each
+# owner and set of privileges, but none of more than 1000.  Before there is one
+# list for all.
+create_db(
+	$node, 'lo', sql => q{
+	CREATE ROLE lo_owner; CREATE ROLE "lo ""reader""";
+	CREATE TABLE refs AS SELECT 10000 + i AS lo FROM generate_series(1, 2300) i;
+	SELECT count(lo_from_bytea(lo, decode(repeat(md5(lo::text) || '5c0a', lo % 40), 'hex'))) FROM refs;
+	SELECT lo_from_bytea(1, decode(repeat(md5('1'), 100000), 'hex')), lo_create(2), lo_from_bytea(3, 'x'), lo_from_bytea(4294967295, 'last');
+	SELECT lo_put(2, 5000000, 'after a hole');
+	DO $$ DECLARE r record; BEGIN
+		FOR r IN SELECT lo FROM refs WHERE lo % 20 = 0 LOOP
+			EXECUTE format('ALTER LARGE OBJECT %s OWNER TO lo_owner', r.lo);
+		END LOOP;
+		FOR r IN SELECT lo FROM refs WHERE lo % 30 = 0 LOOP
+			EXECUTE format('GRANT SELECT, UPDATE ON LARGE OBJECT %s TO "lo ""reader""" WITH GRANT OPTION', r.lo);
+		END LOOP;
+	END $$;
+	REVOKE ALL ON LARGE OBJECT 3 FROM CURRENT_USER;
+	COMMENT ON LARGE OBJECT 3 IS 'of ''mine''';});
+
+my $stock = stock_dump($node, 'lo');
+my @lists = files_of($stock, qr/^blobs.*toc$/);
+cmp_ok(
+	scalar @lists,
+	'>=',
+	major($node) >= 17 ? 7 : 1,
+	'groups of large objects');
+
+sub files_of
+{
+	my ($dir, $pattern) = @_;
+	return sort grep { /$pattern/ } slurp_dir($dir);
+}
+
+sub contents
+{
+	my ($db) = @_;
+	return $node->safe_psql(
+		$db, q{
+		SELECT count(*), md5(string_agg(oid || ' ' || lomowner::regrole || ' ' || coalesce(lomacl::text, '') || md5(lo_get(oid)), ',' ORDER BY oid))
+		  FROM pg_largeobject_metadata});
+}
+my $contents = contents('lo');
+
+# Nothing changes: the same files, in each form, restored in each way
+foreach my $compression ('lz4', 'none')
+{
+	my $backup = backup_ok($node, 'lo', compression => $compression);
+	data_files_equal($node, 'lo', $backup, $compression);
+	is( join(' ', files_of($backup, qr/toc$/)),
+		join(' ', @lists),
+		"$compression: the lists are as pg_dump made them");
+	$node->command_ok(
+		[ verify_command($node, $backup) ],
+		"$compression: pg_verifybackup");
+	foreach my $way ([ '-e', '-j', '4' ],
+		['-1'], (major($node) >= 17 ? ['--transaction-size=100'] : ()))
+	{
+		my $db = join('', 'lo_', $compression, @$way) =~ s/\W//gr;
+		restore_ok($node, $backup, $db, @$way);
+		is(contents($db), $contents, "$compression: contents, @$way");
+		same_dump($node, $db, 'lo', "$compression: same dump, @$way");
+	}
+
+	# One group by its entry in the list of contents
+	next if major($node) < 17;
+	my @entries =
+	  grep { / BLOB(S| METADATA) .* lo_owner/ } toc_list($node, $backup);
+	my $list = $node->basedir . "/list-$compression";
+	append_to_file($list, join("\n", @entries) . "\n");
+	restore_ok($node, $backup, "lo_group_$compression", '-e', '-L', $list);
+	is( $node->safe_psql(
+			"lo_group_$compression",
+			q{SELECT count(*), count(lo_get(oid)) FROM pg_largeobject_metadata}
+		),
+		'115|115',
+		"$compression: one owner's large objects alone");
+}
+
+# All have changed since the snapshot when pg_dump begins, and when it has the list.
+my ($id, $session);
+hold_pg_dump($node, 1);
+($id, $session) =
+  start_in_background($node, 'lo', { destination => 'changed' });
+wait_held($node);
+$node->safe_psql(
+	'lo', q{
+	DROP TABLE refs;
+	SELECT count(lo_unlink(oid)) FROM pg_largeobject_metadata WHERE oid % 3 = 0;
+	SELECT count(lo_put(oid, 0, 'changed')) FROM pg_largeobject_metadata;
+	SELECT lo_truncate(lo_open(1, 131072), 0);
+	SELECT lo_from_bytea(5, 'new');
+	DO $$ DECLARE r record; BEGIN
+		FOR r IN SELECT oid FROM pg_largeobject_metadata WHERE oid < 10500 LOOP
+			EXECUTE format('ALTER LARGE OBJECT %s OWNER TO lo_owner', r.oid);
+			EXECUTE format('GRANT ALL ON LARGE OBJECT %s TO PUBLIC', r.oid);
+			EXECUTE format('COMMENT ON LARGE OBJECT %s IS %L', r.oid, 'later');
+		END LOOP;
+	END $$;});
+$node->safe_psql('lo', $_)
+  foreach 'VACUUM FULL pg_largeobject', 'VACUUM FULL pg_largeobject_metadata',
+  'REINDEX TABLE pg_largeobject';
+release_pg_dump($node);
+$session->quit;
+is(wait_backup($node, $id), 'completed', 'all has changed: completed')
+  or diag(history($node, $id, 'error'));
+my $changed = history($node, $id, 'destination');
+archives_equal($node, $changed, $stock, 'all has changed');
+restore_ok($node, $changed, 'lo_changed', '-e', '-j', '4');
+is(contents('lo_changed'), $contents, 'all has changed: contents');
+
+$node->stop;
+done_testing();
