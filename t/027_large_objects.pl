@@ -69,14 +69,17 @@ foreach my $compression ('lz4', 'none')
 	$node->command_ok(
 		[ verify_command($node, $backup) ],
 		"$compression: pg_verifybackup");
-	foreach my $way ([ '-e', '-j', '4' ],
-		['-1'], (major($node) >= 17 ? ['--transaction-size=100'] : ()))
+	foreach my $way (
+		[ '-e', '-j', '4' ],
+		$compression eq 'none' ? ()
+		: major($node) >= 17   ? ['--transaction-size=100']
+		:                        ['-1'])
 	{
 		my $db = join('', 'lo_', $compression, @$way) =~ s/\W//gr;
 		restore_ok($node, $backup, $db, @$way);
 		is(contents($db), $contents, "$compression: contents, @$way");
-		same_dump($node, $db, 'lo', "$compression: same dump, @$way");
 	}
+	same_dump($node, 'lo_lz4ej4', 'lo') if $compression eq 'lz4';
 
 	# One group by its entry in the list of contents
 	next if major($node) < 17;
@@ -102,7 +105,7 @@ wait_held($node);
 $node->safe_psql(
 	'lo', q{
 	DROP TABLE refs;
-	SELECT count(lo_unlink(oid)) FROM pg_largeobject_metadata WHERE oid % 3 = 0;
+	SELECT count(lo_unlink(oid)) FROM pg_largeobject_metadata WHERE oid::int8 % 3 = 0;
 	SELECT count(lo_put(oid, 0, 'changed')) FROM pg_largeobject_metadata;
 	SELECT lo_truncate(lo_open(1, 131072), 0);
 	SELECT lo_from_bytea(5, 'new');
