@@ -420,9 +420,10 @@ my @kinds = (
 		q{SELECT lo_unlink(900001), lo_unlink(900002), lo_put(900003, 10, 'changed'), lo_from_bytea(900010, 'new')}
 	]);
 
-# All kinds, as hashes.
+# All kinds, or those of a list like the one above, as hashes.
 sub ddl_kinds
 {
+	my @list = @_ ? @_ : @kinds;
 	return map {
 		my ($name, $setup, $ddl, %flags) = @$_;
 		my $schema = 'k_' . (lc($name) =~ s/\W+/_/gr);
@@ -433,7 +434,7 @@ sub ddl_kinds
 			ddl => ref $ddl ? $ddl->($schema) : $ddl,
 			%flags
 		}
-	} @kinds;
+	} @list;
 }
 
 # Roles and the tablespace that the kinds need, and a database with the objects
