@@ -257,7 +257,7 @@ if ($version >= 18)
 	if ($version >= 19)
 	{
 		$node->stop;
-		my $offset = 4294967200;
+		my $offset = 4294967290;
 		$node->command_ok(
 			[
 				'pg_resetwal', '--multixact-offset',
