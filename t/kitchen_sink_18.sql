@@ -38,24 +38,26 @@ ALTER TABLE constraints_18 ADD CONSTRAINT d_not_null NOT NULL d NOT VALID;
 COMMENT ON CONSTRAINT a_not_null ON constraints_18 IS 'a not-null constraint';
 COMMENT ON CONSTRAINT d_not_null ON constraints_18 IS 'one that is not valid';
 
+-- Rows of children and partitions obey these constraints, though they are not
+-- valid: a parallel pg_restore may add one to the parent before it loads a child.
 CREATE TABLE not_null_parent (a int CONSTRAINT "a ""must""" NOT NULL, b int CONSTRAINT b_here_only NOT NULL NO INHERIT, c int);
 CREATE TABLE not_null_child (c int CONSTRAINT c_in_child NOT NULL) INHERITS (not_null_parent);
 CREATE TABLE not_null_own_name (a int CONSTRAINT own_name NOT NULL, b int, c int);
 ALTER TABLE not_null_own_name INHERIT not_null_parent;
 INSERT INTO not_null_parent VALUES (1, 1, NULL);
 INSERT INTO not_null_child VALUES (2, NULL, 2);
-INSERT INTO not_null_own_name VALUES (3, NULL, NULL);
+INSERT INTO not_null_own_name VALUES (3, NULL, 3);
 ALTER TABLE not_null_parent ADD CONSTRAINT c_sometime NOT NULL c NOT VALID;
 CREATE TABLE part_not_null (k int, n int) PARTITION BY LIST (k);
 CREATE TABLE part_not_null_1 PARTITION OF part_not_null FOR VALUES IN (1);
 CREATE TABLE part_not_null_2 PARTITION OF part_not_null FOR VALUES IN (2);
-INSERT INTO part_not_null VALUES (1, NULL), (2, 2);
+INSERT INTO part_not_null VALUES (1, 1), (2, 2);
 ALTER TABLE part_not_null ADD CONSTRAINT n_sometime NOT NULL n NOT VALID;
 ALTER TABLE part_not_null_2 VALIDATE CONSTRAINT n_sometime;
 
 CREATE TABLE part_fk (id int, v int) PARTITION BY LIST (v);
 CREATE TABLE part_fk_1 PARTITION OF part_fk FOR VALUES IN (1);
-INSERT INTO part_fk VALUES (-1, 1);
+INSERT INTO part_fk VALUES (1, 1);
 ALTER TABLE part_fk ADD CONSTRAINT fk_not_valid FOREIGN KEY (id) REFERENCES part_parent NOT VALID;
 ALTER TABLE part_fk ADD CONSTRAINT fk_not_enforced FOREIGN KEY (id) REFERENCES child NOT ENFORCED;
 
