@@ -7,7 +7,7 @@
  * workers.  What ties the two together is toc.dat: we read the one pg_dump
  * wrote, put our file names into its TABLE DATA entries and write it back.
  *
- * FILE FORMAT: versions 1.14 (PostgreSQL 12 to 15), 1.15 (16), 1.16 (17, 18).
+ * FILE FORMAT: versions 1.14 (PostgreSQL 12 to 15), 1.15 (16), 1.16 (17 to 19).
  *
  *	byte	an unsigned octet
  *	int		a sign byte (1 if negative, else 0), then four bytes of magnitude,
