@@ -1,0 +1,92 @@
+
+# Patterns that match system catalogs: as with pg_dump, their rows are in the
+# archive.
+
+use strict;
+use warnings;
+use File::Path ();
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use BackupBgwTest;
+
+foreach my $wal_level (qw(replica logical))
+{
+	# nobody else is to change catalogs
+	my $node = new_node($wal_level,
+		conf => "autovacuum = off\nwal_level = $wal_level\n");
+	create_db(
+		$node, 'db', sql => q{
+		CREATE TABLE prices AS SELECT i, i * 1.5 AS price FROM generate_series(1, 100) i;
+		CREATE TABLE t AS SELECT 1 AS a;
+		CREATE FUNCTION long() RETURNS text LANGUAGE sql AS $$SELECT '}
+		  . join('', map { chr(97 + ($_ * 7919 + int($_ / 26)) % 26) } 1 .. 20_000)
+		  . q{'$$;
+		ANALYZE prices;
+		CHECKPOINT;});
+
+	foreach my $patterns (
+		['p*'], ['*'], ['pg_class'], ['t|pg_proc'], [ 'pg_authid', 'prices' ],
+		['pg_catalog.*'], ['information_schema.sql_features'])
+	{
+		my $stock = $node->basedir . '/stock';
+		$node->run_log(
+			[
+				'pg_dump', '-Fd', '-Z0', '--no-sync', '-f', $stock,
+				(map { ('-t', $_) } @$patterns), 'db'
+			]);
+		my $backup = backup_ok(
+			$node, 'db',
+			include => $patterns,
+			name => "$wal_level: @$patterns");
+		archives_equal($node, $backup, $stock,
+			"$wal_level: @$patterns: as pg_dump's");
+		$node->command_ok([ verify_command($node, $backup) ],
+			"$wal_level: @$patterns: verifies");
+		File::Path::rmtree($stock);
+	}
+
+	# While it runs, catalogs get new files, of other sizes and in another order.
+	my $rows = sub {
+		my ($archive) = @_;
+		return join "\n",
+		  sort split /\n/, archive_text($node, $archive, '-a');
+	};
+	my @patterns =
+	  qw(pg_class pg_proc pg_authid pg_description pg_attribute pg_statistic t);
+	my $stock = $node->basedir . '/stock';
+	$node->run_log(
+		[
+			'pg_dump', '-Fd', '-Z0', '--no-sync', '-f', $stock,
+			(map { ('-t', $_) } @patterns), 'db'
+		]);
+	hold_pg_dump($node);
+	my $id = start_backup(
+		$node, 'db',
+		destination => 'meanwhile',
+		include => \@patterns,
+		jobs => 1);
+	wait_held($node);
+	$node->safe_psql(
+		'db', q{
+		DROP TABLE prices; DROP FUNCTION long;
+		DO $$BEGIN FOR i IN 1..300 LOOP EXECUTE format('CREATE TABLE new_%s (a int, b text)', i); END LOOP; END$$;
+		CREATE ROLE somebody;
+		CLUSTER pg_class USING pg_class_relname_nsp_index;
+		VACUUM FULL pg_proc; VACUUM FULL pg_authid; VACUUM FULL pg_description;
+		CLUSTER pg_attribute USING pg_attribute_relid_attnam_index; VACUUM FULL pg_statistic;
+		TRUNCATE t;});
+	release_pg_dump($node);
+	is(wait_backup($node, $id),
+		'completed', "$wal_level: catalogs rewritten meanwhile")
+	  or diag(history($node, $id, 'error'));
+	same_text(
+		$rows->(backup_dir($node) . '/meanwhile'),
+		$rows->($stock), "$wal_level: and all rows are those of the start");
+	no_orphans($node, "$wal_level: no orphans", 'db');
+	$node->stop;
+}
+
+done_testing();
