@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "backup/history.h"
 #include "guard/guard.h"
 #include "guard/sweep.h"
 #include "shmem.h"
@@ -39,4 +40,5 @@ _PG_init(void)
 	bbgw_asof_session_init();
 	bbgw_guard_init();
 	bbgw_sweep_init();
+	bbgw_history_init();
 }

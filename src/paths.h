@@ -4,6 +4,7 @@
  *	  Every directory and file name that backup_bgw makes.
  *
  * $PGDATA/backup_bgw/history/<id>.json		history.c
+ * $PGDATA/backup_bgw/history/<id>.json.<pid>.tmp	the same, being written
  * <destination>.partial/					archive.c, then renamed to
  * <destination>/							a complete backup
  *	   toc.dat								pg_dump's, with our file names
@@ -27,6 +28,7 @@
 #define BBGW_STATE_DIR		"backup_bgw"
 #define BBGW_HISTORY_DIR	BBGW_STATE_DIR "/history"
 #define BBGW_HISTORY_SUFFIX ".json"
+#define BBGW_TEMP_SUFFIX	".tmp"
 #define BBGW_PARTIAL_SUFFIX ".partial"
 #define BBGW_DATA_SUFFIX	".dat"
 #define BBGW_LZ4_SUFFIX		".lz4"

@@ -43,6 +43,18 @@ bbgw_role_may_backup(Oid roleid)
 }
 
 /*
+ * May the current user know of a backup that this role has started?  As with
+ * pg_stat_activity, it is for those who have the role's privileges, and for
+ * pg_read_all_stats.  Needs a transaction.
+ */
+bool
+bbgw_role_may_see(Oid roleid)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+		(OidIsValid(roleid) && has_privs_of_role(GetUserId(), roleid));
+}
+
+/*
  * Raises an error unless the current user may start backups.
  */
 void

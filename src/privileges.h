@@ -14,6 +14,7 @@
 
 extern void bbgw_require_preload(void);
 extern bool bbgw_role_may_backup(Oid roleid);
+extern bool bbgw_role_may_see(Oid roleid);
 extern void bbgw_require_privilege(void);
 
 #endif							/* BBGW_PRIVILEGES_H */

@@ -9,9 +9,13 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "storage/procarray.h"
 #include "storage/shmem.h"
+#include "utils/builtins.h"
 
 #include "shmem.h"
 
@@ -117,6 +121,27 @@ bbgw_backup_find(int64 id)
 			return backup;
 	}
 	return NULL;
+}
+
+/*
+ * Has a backup given up, in the name of a role.  The caller holds
+ * bbgw_shared->lock exclusively.
+ */
+void
+bbgw_backup_cancel(BbgwBackup *backup, const char *rolname)
+{
+	Assert(LWLockHeldByMeInMode(bbgw_shared->lock, LW_EXCLUSIVE));
+
+	if (!backup->cancelled)
+	{
+		namestrcpy(&backup->cancelled_by, rolname);
+		backup->cancelled_by_pid = MyProcPid;
+	}
+	backup->cancelled = true;
+
+	/* the leader may be waiting for a lock, and not look at our word */
+	if (BackendPidGetProc(backup->leader_pid))
+		(void) kill(backup->leader_pid, SIGINT);
 }
 
 /*

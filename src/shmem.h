@@ -95,6 +95,8 @@ typedef struct BbgwBackup
 	/* under lock */
 	bool		caller_waits;	/* start_backup() is to be told */
 	bool		cancelled;		/* the leader is to give up */
+	NameData	cancelled_by;	/* the role that wants it to */
+	int			cancelled_by_pid;
 	bool		dump_wanted;	/* pg_dump's session has not come yet */
 	BbgwPhase	phase;
 	int			leader_pid;
@@ -136,6 +138,7 @@ extern BbgwShared *bbgw_shared;
 extern void bbgw_shmem_init(void);
 extern void bbgw_backup_reset(BbgwBackup *backup);
 extern BbgwBackup *bbgw_backup_find(int64 id);
+extern void bbgw_backup_cancel(BbgwBackup *backup, const char *rolname);
 extern const char *bbgw_phase_name(BbgwPhase phase);
 
 #endif							/* BBGW_SHMEM_H */

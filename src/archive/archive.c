@@ -28,6 +28,7 @@
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/hsearch.h"
+#include "utils/timestamp.h"
 
 #include "archive/archive.h"
 #include "archive/manifest.h"
@@ -362,6 +363,8 @@ bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void))
 static void
 write_toc(BbgwArchive *archive)
 {
+	bbgw_toc_set_created(archive->toc,
+						 timestamptz_to_time_t(archive->backup->order.started_at));
 	bbgw_toc_set_compression(archive->toc,
 							 archive->backup->order.compression == BBGW_COMPRESSION_LZ4);
 	for (int i = 0; i < archive->toc->nentries; i++)

@@ -77,6 +77,14 @@ append_hex(StringInfo buf, const void *data, int len)
 	buf->data[buf->len] = '\0';
 }
 
+static void
+append_last_line(StringInfo buf, const uint8 digest[PG_SHA256_DIGEST_LENGTH])
+{
+	appendStringInfoString(buf, "\"Manifest-Checksum\": \"");
+	append_hex(buf, digest, PG_SHA256_DIGEST_LENGTH);
+	appendStringInfoString(buf, "\"}\n");
+}
+
 /* Write out manifest->buf, and empty it. */
 static void
 flush_line(BbgwManifest *manifest)
@@ -199,9 +207,7 @@ bbgw_manifest_end(BbgwManifest *manifest)
 			 pg_cryptohash_error(manifest->sha256));
 	pg_cryptohash_free(manifest->sha256);
 
-	appendStringInfoString(&manifest->buf, "\"Manifest-Checksum\": \"");
-	append_hex(&manifest->buf, digest, sizeof(digest));
-	appendStringInfoString(&manifest->buf, "\"}\n");
+	append_last_line(&manifest->buf, digest);
 
 	errno = 0;
 	if (fwrite(manifest->buf.data, 1, manifest->buf.len, manifest->file) !=
@@ -285,4 +291,63 @@ bbgw_manifest_checksum_file(const char *path, uint64 *size, pg_time_t *mtime,
 				 errmsg("could not close file \"%s\": %m", path)));
 	pfree(buf);
 	return len;
+}
+
+/*
+ * Is the file "fd", of this size, what it says of itself in its last line?
+ */
+static bool
+checksum_matches(int fd, int64 size)
+{
+	pg_cryptohash_ctx *sha256 = pg_cryptohash_create(PG_SHA256);
+	uint8		digest[PG_SHA256_DIGEST_LENGTH] = {0};
+	uint8	   *buf = palloc(MANIFEST_READ_SIZE);
+	StringInfoData line;
+	int64		left;
+	bool		ok;
+
+	/* its length is always the same */
+	initStringInfo(&line);
+	append_last_line(&line, digest);
+	left = size - line.len;
+
+	ok = sha256 != NULL && pg_cryptohash_init(sha256) == 0 && left > 0;
+	while (ok && left > 0)
+	{
+		ssize_t		nread = read(fd, buf, Min(left, MANIFEST_READ_SIZE));
+
+		ok = nread > 0 && pg_cryptohash_update(sha256, buf, nread) == 0;
+		left -= nread;
+	}
+	ok = ok && pg_cryptohash_final(sha256, digest, sizeof(digest)) == 0;
+	resetStringInfo(&line);
+	append_last_line(&line, digest);
+	ok = ok && read(fd, buf, MANIFEST_READ_SIZE) == line.len &&
+		memcmp(buf, line.data, line.len) == 0;
+
+	pg_cryptohash_free(sha256);
+	pfree(line.data);
+	pfree(buf);
+	return ok;
+}
+
+/*
+ * Is there a manifest, written to its end?  If so, *mtime is when it was last
+ * modified.  Says no, and raises nothing, if it cannot be read.
+ */
+bool
+bbgw_manifest_is_whole(const char *path, pg_time_t *mtime)
+{
+	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	struct stat st;
+	bool		ok;
+
+	if (fd < 0)
+		return false;
+	ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		checksum_matches(fd, st.st_size);
+	if (ok)
+		*mtime = (pg_time_t) st.st_mtime;
+	CloseTransientFile(fd);
+	return ok;
 }

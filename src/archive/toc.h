@@ -40,6 +40,7 @@
 #define BBGW_TOC_H
 
 #include "nodes/pg_list.h"
+#include "pgtime.h"
 
 /* pg_dump's teSection */
 typedef enum BbgwTocSection
@@ -115,6 +116,8 @@ typedef struct BbgwToc
 } BbgwToc;
 
 extern BbgwToc *bbgw_toc_read(const char *path);
+extern bool bbgw_toc_was_created(const char *path, pg_time_t when);
+extern void bbgw_toc_set_created(BbgwToc *toc, pg_time_t when);
 extern void bbgw_toc_set_compression(BbgwToc *toc, bool lz4);
 extern void bbgw_toc_set_files(BbgwToc *toc, BbgwTocEntry *entry,
 							   int nfiles, char **filenames);

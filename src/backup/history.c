@@ -11,11 +11,16 @@
  *
  *	 "incarnation"	which life of the shared memory the backup ran in
  *
+ *	 "usesysid"		the role that started it
+ *	 "started"		started_at as a number, a TimestampTz
+ *
  * The file is written with status "running" once the backup runs, and anew
- * when it has ended, each time under another name and then renamed, so that it
- * is whole whenever the server stops.  A file that says "running" but is of
- * another life is about a backup that the end of that life has killed; readers
- * are told "failed".
+ * when it has ended (history_file.c).  A file that says "running" while the
+ * backup does not run is one that could not be written anew: the server
+ * stopped or crashed, or there was no room.  Then the archive says what became
+ * of the backup: if there is a complete one at the destination, and it is this
+ * backup's, then that was completed, else it has failed.  What was found to be
+ * completed is recorded by whoever finds it.
  *
  * Text is in the encoding of the database that was backed up.  Readers in a
  * database of another encoding get question marks for what is not valid there.
@@ -26,22 +31,29 @@
  */
 #include "postgres.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "storage/fd.h"
+#include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/timestamp.h"
 
+#include "archive/find.h"
 #include "backup/history.h"
 #include "guard/guard_shmem.h"
 #include "paths.h"
 
 /* what becomes of a backup that the server did not outlive */
 #define LOST_ERROR "the server stopped or crashed during the backup"
+
+/* and of one that could not say what became of it */
+#define UNRECORDED_ERROR \
+	"the backup was not completed, and its end could not be recorded\n" \
+	"HINT:  More details may be available in the server log."
+
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
 static void
 append_key(StringInfo buf, const char *key)
@@ -102,6 +114,7 @@ backup_to_json(const BbgwBackup *backup, const char *status)
 	append_text(&buf, "usename", NameStr(backup->order.rolname));
 	append_text(&buf, "destination", backup->order.destination);
 	append_text(&buf, "started_at", timestamptz_to_str(backup->order.started_at));
+	append_number(&buf, "started", (uint64) backup->order.started_at);
 	append_text(&buf, "finished_at",
 				running ? NULL : timestamptz_to_str(GetCurrentTimestamp()));
 	append_number(&buf, "jobs", backup->order.jobs);
@@ -115,55 +128,6 @@ backup_to_json(const BbgwBackup *backup, const char *status)
 	return buf.data;
 }
 
-static bool
-make_directory(const char *path, int elevel)
-{
-	if (MakePGDirectory(path) == 0 || errno == EEXIST)
-		return true;
-
-	ereport(elevel,
-			(errcode_for_file_access(),
-			 errmsg("could not create directory \"%s\": %m", path)));
-	return false;
-}
-
-static bool
-write_file(const char *path, const char *data, int elevel)
-{
-	char	   *temp = psprintf("%s.tmp", path);
-	int			len = strlen(data);
-	int			fd;
-	bool		ok;
-
-	fd = OpenTransientFile(temp, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY);
-	if (fd < 0)
-	{
-		ereport(elevel,
-				(errcode_for_file_access(),
-				 errmsg("could not create file \"%s\": %m", temp)));
-		return false;
-	}
-
-	errno = 0;
-	ok = write(fd, data, len) == len;
-	if (!ok && errno == 0)
-		errno = ENOSPC;
-	if (!ok || pg_fsync(fd) != 0)
-	{
-		int			save_errno = errno;
-
-		CloseTransientFile(fd);
-		unlink(temp);
-		errno = save_errno;
-		ereport(elevel,
-				(errcode_for_file_access(),
-				 errmsg("could not write file \"%s\": %m", temp)));
-		return false;
-	}
-	CloseTransientFile(fd);
-	return durable_rename(temp, path, elevel) == 0;
-}
-
 /*
  * Records a backup with the status given ("running", "completed", "failed" or
  * "cancelled"), replacing what was recorded of it before.  *backup must not
@@ -173,10 +137,8 @@ write_file(const char *path, const char *data, int elevel)
 bool
 bbgw_history_write(const BbgwBackup *backup, const char *status, int elevel)
 {
-	return make_directory(BBGW_STATE_DIR, elevel) &&
-		make_directory(BBGW_HISTORY_DIR, elevel) &&
-		write_file(bbgw_path_history(backup->id),
-				   backup_to_json(backup, status), elevel);
+	return bbgw_history_file_write(backup->id, backup_to_json(backup, status),
+								   elevel);
 }
 
 /*
@@ -215,7 +177,7 @@ bbgw_history_ids(void)
 		char	   *end;
 		int64		id = strtoi64(de->d_name, &end, 10);
 
-		if (end != de->d_name && strcmp(end, BBGW_HISTORY_SUFFIX) == 0)
+		if (id > 0 && strcmp(end, BBGW_HISTORY_SUFFIX) == 0)
 		{
 			int64	   *copy = palloc(sizeof(int64));
 
@@ -254,33 +216,6 @@ bbgw_history_prune(void)
 		bbgw_history_remove(*(int64 *) list_nth(ids, i));
 }
 
-static char *
-read_file(const char *path)
-{
-	StringInfoData buf;
-	FILE	   *file = AllocateFile(path, PG_BINARY_R);
-	char		chunk[4096];
-	size_t		n;
-
-	if (file == NULL)
-	{
-		if (errno == ENOENT)
-			return NULL;
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open file \"%s\": %m", path)));
-	}
-	initStringInfo(&buf);
-	while ((n = fread(chunk, 1, sizeof(chunk), file)) > 0)
-		appendBinaryStringInfo(&buf, chunk, n);
-	if (ferror(file))
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read file \"%s\": %m", path)));
-	FreeFile(file);
-	return buf.data;
-}
-
 /*
  * Replaces "key": <anything up to the end of the line but its comma>.
  */
@@ -301,29 +236,193 @@ replace_value(const char *json, const char *key, const char *value)
 }
 
 /*
- * The record of a backup as JSON text, valid in the encoding of the current
- * database, or NULL if there is none.
+ * What follows a key, or NULL.
  */
-char *
-bbgw_history_read(int64 id)
+static const char *
+find_value(const char *json, const char *key)
 {
-	char	   *json = read_file(bbgw_path_history(id));
-	char		incarnation[64];
+	char	   *search = psprintf("\"%s\": ", key);
+	const char *start = strstr(json, search);
 
-	if (json == NULL)
+	return start ? start + strlen(search) : NULL;
+}
+
+static uint64
+number_value(const char *json, const char *key)
+{
+	const char *start = find_value(json, key);
+
+	return start ? strtou64(start, NULL, 10) : 0;
+}
+
+/*
+ * The string that is the value of a key, or NULL: the reverse of escape_json().
+ */
+static char *
+text_value(const char *json, const char *key)
+{
+	const char *start = find_value(json, key);
+	StringInfoData buf;
+
+	if (start == NULL || *start != '"')
 		return NULL;
 
-	if (!pg_verifymbstr(json, strlen(json), true))
+	initStringInfo(&buf);
+	for (const char *p = start + 1; *p != '"'; p++)
+	{
+		static const char escapes[] = "bfnrt";
+		static const char characters[] = "\b\f\n\r\t";
+		const char *escape;
+
+		if (*p != '\\')
+			appendStringInfoChar(&buf, *p);
+		else if (*++p == 'u')
+		{
+			char		digits[5];
+
+			strlcpy(digits, p + 1, sizeof(digits));
+			appendStringInfoChar(&buf, (char) strtol(digits, NULL, 16));
+			p += 4;
+		}
+		else if ((escape = strchr(escapes, *p)) != NULL)
+			appendStringInfoChar(&buf, characters[escape - escapes]);
+		else
+			appendStringInfoChar(&buf, *p);
+	}
+	return buf.data;
+}
+
+static bool
+says_running(const char *json)
+{
+	char	   *status = text_value(json, "status");
+
+	return status && strcmp(status, "running") == 0;
+}
+
+/*
+ * Has a backup that is recorded as running a slot?
+ */
+static bool
+is_running(int64 id, const char *json)
+{
+	bool		found;
+
+	if (number_value(json, "incarnation") != bbgw_shared->incarnation)
+		return false;
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	found = bbgw_backup_find(id) != NULL;
+	LWLockRelease(bbgw_shared->lock);
+	return found;
+}
+
+/*
+ * What became of a backup whose record ends with its start.
+ */
+static char *
+find_out(int64 id, char *json)
+{
+	TimestampTz started = (TimestampTz) number_value(json, "started");
+	char	   *destination = text_value(json, "destination");
+	pg_time_t	mtime;
+
+	if (destination && bbgw_archive_find(destination, started, &mtime))
+	{
+		static const char *const unknown[] = {
+			"tables", "bytes_read", "bytes_written", "files_preserved", "lock_yields"
+		};
+		TimestampTz finished = Max(started, time_t_to_timestamptz(mtime));
+
+		json = replace_value(json, "status", "\"completed\"");
+		json = replace_value(json, "finished_at",
+							 psprintf("\"%s\"", timestamptz_to_str(finished)));
+		for (size_t i = 0; i < lengthof(unknown); i++)
+			json = replace_value(json, unknown[i], "null");
+
+		/* the archive may be moved some day */
+		(void) bbgw_history_file_write(id, json, DEBUG1);
+	}
+	else
+	{
+		StringInfoData error;
+
+		initStringInfo(&error);
+		escape_json(&error,
+					number_value(json, "incarnation") == bbgw_shared->incarnation ?
+					UNRECORDED_ERROR : LOST_ERROR);
+		json = replace_value(json, "status", "\"failed\"");
+		json = replace_value(json, "error", error.data);
+	}
+	return json;
+}
+
+/*
+ * What takes the place of a record that cannot be read.
+ */
+static char *
+damaged_json(int64 id, const char *damage)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	append_number(&buf, "backup_id", id);
+	append_text(&buf, "status", "unknown");
+	append_text(&buf, "error", damage);
+	appendStringInfoString(&buf, "}\n");
+	return buf.data;
+}
+
+/*
+ * The record of a backup, or NULL if there is none.  Whatever is wrong with
+ * the file is part of the answer.
+ */
+BbgwHistoryEntry *
+bbgw_history_read(int64 id)
+{
+	BbgwHistoryEntry *entry = palloc0(sizeof(BbgwHistoryEntry));
+	char	   *json = bbgw_history_file_read(id, &entry->damage);
+
+	if (json && says_running(json) && !is_running(id, json))
+	{
+		/* it may have ended since, so what is there now is the last word */
+		json = bbgw_history_file_read(id, &entry->damage);
+		if (json && says_running(json))
+			json = find_out(id, json);
+	}
+	if (json == NULL && entry->damage == NULL)
+		return NULL;
+
+	if (entry->damage)
+		json = damaged_json(id, entry->damage);
+	else if (!pg_verifymbstr(json, strlen(json), true))
 		for (char *p = json; *p; p++)
 			if (IS_HIGHBIT_SET(*p))
 				*p = '?';
+	entry->json = json;
+	entry->status = text_value(json, "status");
+	entry->roleid = (Oid) number_value(json, "usesysid");
+	return entry;
+}
 
-	snprintf(incarnation, sizeof(incarnation), "\"incarnation\": " UINT64_FORMAT ",",
-			 bbgw_shared->incarnation);
-	if (strstr(json, "\"status\": \"running\"") && !strstr(json, incarnation))
-	{
-		json = replace_value(json, "status", "\"failed\"");
-		json = replace_value(json, "error", "\"" LOST_ERROR "\"");
-	}
-	return json;
+static void
+clean_up_at_start(void)
+{
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+
+	/* nobody is writing: the server starts, or starts anew after a crash */
+	if (!IsUnderPostmaster)
+		bbgw_history_file_clean();
+}
+
+/*
+ * Has the server clean up when it starts.  To be called from _PG_init() at
+ * preload time.
+ */
+void
+bbgw_history_init(void)
+{
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = clean_up_at_start;
 }

@@ -15,20 +15,16 @@
  */
 #include "postgres.h"
 
-#include <signal.h>
-
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
-#include "storage/procarray.h"
+#include "storage/ipc.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
 #include "utils/wait_event.h"
 
 #include "backup/history.h"
@@ -38,6 +34,7 @@
 #include "bgworker.h"
 #include "guard/guard_shmem.h"
 #include "privileges.h"
+#include "sql/own_locks.h"
 
 PG_FUNCTION_INFO_V1(start_backup);
 PG_FUNCTION_INFO_V1(wait_backup);
@@ -135,10 +132,12 @@ start_leader(BbgwBackup *backup)
 
 /*
  * Waits until the backup runs or is refused.  In the latter case raises the
- * leader's error.
+ * leader's error.  A refused backup has its slot until its caller has seen
+ * that.  One that has run may have ended before we look, and another one have
+ * its slot.
  */
 static void
-wait_for_start(BbgwBackup *backup, BackgroundWorkerHandle *handle)
+wait_for_start(BbgwBackup *backup, int64 id, BackgroundWorkerHandle *handle)
 {
 	BbgwError	error;
 	BbgwState	state;
@@ -151,7 +150,7 @@ wait_for_start(BbgwBackup *backup, BackgroundWorkerHandle *handle)
 													 &pid) == BGWH_STOPPED;
 
 		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
-		state = backup->state;
+		state = backup->id == id ? backup->state : BBGW_FREE;
 		error = backup->error;
 		LWLockRelease(bbgw_shared->lock);
 
@@ -161,7 +160,7 @@ wait_for_start(BbgwBackup *backup, BackgroundWorkerHandle *handle)
 	}
 	ConditionVariableCancelSleep();
 
-	if (state != BBGW_RUNNING)
+	if (state == BBGW_STARTING || state == BBGW_REFUSED)
 	{
 		if (error.sqlerrcode == 0)
 			ereport(ERROR,
@@ -172,34 +171,53 @@ wait_for_start(BbgwBackup *backup, BackgroundWorkerHandle *handle)
 	}
 }
 
+/* A caller who waits for the start of a backup */
+typedef struct Caller
+{
+	BbgwBackup *backup;
+	int64		id;
+} Caller;
+
 /*
- * Starts the leader of a backup whose slot is taken, and waits for it.
+ * Nobody waits for the start of the backup any more: it was refused, or the
+ * caller was interrupted, or ends.  A leader that is still there gives up and
+ * frees the slot itself.  One that has not come yet finds it free, or
+ * another's.
  */
 static void
-start_and_wait(BbgwBackup *backup)
+stop_waiting(int code, Datum arg)
 {
-	PG_TRY();
+	Caller	   *caller = (Caller *) DatumGetPointer(arg);
+	BbgwBackup *backup = caller->backup;
+
+	ConditionVariableCancelSleep();
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	if (backup->id == caller->id && backup->state != BBGW_FREE)
 	{
-		wait_for_start(backup, start_leader(backup));
-	}
-	PG_CATCH();
-	{
-		/*
-		 * Refused, or we were interrupted.  A leader that is still there
-		 * learns that nobody waits for it any more, and frees the slot
-		 * itself.
-		 */
-		ConditionVariableCancelSleep();
-		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 		backup->caller_waits = false;
-		backup->cancelled = true;
 		if (backup->state == BBGW_REFUSED || backup->leader_pid == 0)
 			backup->state = BBGW_FREE;
-		LWLockRelease(bbgw_shared->lock);
-		ConditionVariableBroadcast(&backup->cv);
-		PG_RE_THROW();
+		else
+			bbgw_backup_cancel(backup, NameStr(backup->order.rolname));
 	}
-	PG_END_TRY();
+	LWLockRelease(bbgw_shared->lock);
+	ConditionVariableBroadcast(&backup->cv);
+}
+
+/*
+ * Starts the leader of a backup whose slot is taken, and waits for it.  If
+ * this process is terminated meanwhile, PG_CATCH() would not know.
+ */
+static void
+start_and_wait(BbgwBackup *backup, int64 id)
+{
+	Caller		caller = {backup, id};
+
+	PG_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&caller));
+	{
+		wait_for_start(backup, id, start_leader(backup));
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&caller));
 }
 
 /*
@@ -216,6 +234,7 @@ start_backup(PG_FUNCTION_ARGS)
 
 	bbgw_require_preload();
 	bbgw_require_privilege();
+	bbgw_require_no_catalog_locked();
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -266,26 +285,36 @@ start_backup(PG_FUNCTION_ARGS)
 
 	backup = take_slot(&order);
 	id = backup->id;
-	start_and_wait(backup);
+	start_and_wait(backup, id);
 	dsm_detach(request_seg);
 	PG_RETURN_INT64(id);
 }
 
-static char *
+static void
+no_such_backup(int64 id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("backup " INT64_FORMAT " does not exist", id),
+			 errhint("The views backup_progress and backup_history list the backups.")));
+}
+
+/*
+ * The status of a backup that has ended.  Whoever does not see it in the view
+ * is told that there is none.
+ */
+static const char *
 status_from_history(int64 id)
 {
-	char	   *json = bbgw_history_read(id);
-	Datum		jsonb;
+	BbgwHistoryEntry *entry = bbgw_history_read(id);
 
-	if (json == NULL)
+	if (entry == NULL || !bbgw_role_may_see(entry->roleid))
+		no_such_backup(id);
+	if (entry->damage)
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("backup " INT64_FORMAT " does not exist", id),
-				 errhint("The views backup_progress and backup_history list the backups.")));
-	jsonb = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
-	return TextDatumGetCString(DirectFunctionCall2(jsonb_object_field_text,
-												   jsonb,
-												   CStringGetTextDatum("status")));
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg_internal("%s", entry->damage)));
+	return entry->status;
 }
 
 static long
@@ -323,10 +352,13 @@ wait_backup(PG_FUNCTION_ARGS)
 	for (;;)
 	{
 		BbgwBackup *backup;
+		Oid			roleid = InvalidOid;
 		long		left;
 
 		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
 		backup = bbgw_backup_find(id);
+		if (backup)
+			roleid = backup->order.roleid;
 		LWLockRelease(bbgw_shared->lock);
 
 		/* the slot is freed after the history is written */
@@ -335,6 +367,8 @@ wait_backup(PG_FUNCTION_ARGS)
 			ConditionVariableCancelSleep();
 			PG_RETURN_TEXT_P(cstring_to_text(status_from_history(id)));
 		}
+		if (!bbgw_role_may_see(roleid))
+			no_such_backup(id);
 
 		left = timeout < 0 ? 1000 :
 			timeout - TimestampDifferenceMilliseconds(start,
@@ -358,6 +392,7 @@ cancel_backup(PG_FUNCTION_ARGS)
 	int64		id = PG_GETARG_INT64(0);
 	BbgwBackup *backup;
 	Oid			roleid = InvalidOid;
+	char	   *rolname = GetUserNameFromId(GetUserId(), false);
 	bool		permitted = false;
 
 	bbgw_require_preload();
@@ -390,14 +425,7 @@ cancel_backup(PG_FUNCTION_ARGS)
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	backup = bbgw_backup_find(id);
 	if (backup)
-	{
-		PGPROC	   *leader = BackendPidGetProc(backup->leader_pid);
-
-		/* it may be waiting for a lock, and not look at our word */
-		backup->cancelled = true;
-		if (leader)
-			(void) kill(backup->leader_pid, SIGINT);
-	}
+		bbgw_backup_cancel(backup, rolname);
 	LWLockRelease(bbgw_shared->lock);
 	if (backup == NULL)
 		PG_RETURN_BOOL(false);

@@ -15,13 +15,11 @@
 
 #include <math.h>
 
-#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "commands/tablespace.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
@@ -36,13 +34,6 @@ PG_FUNCTION_INFO_V1(backup_bgw_progress);
 PG_FUNCTION_INFO_V1(backup_bgw_workers);
 PG_FUNCTION_INFO_V1(backup_bgw_history);
 PG_FUNCTION_INFO_V1(backup_bgw_preserved_files);
-
-static bool
-visible(Oid roleid)
-{
-	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
-		has_privs_of_role(GetUserId(), roleid);
-}
 
 /*
  * Copies of all slots in use, so that no lock is held while rows are made.
@@ -92,7 +83,7 @@ backup_bgw_progress(PG_FUNCTION_ARGS)
 		double		percent = 0;
 		double		rate = 0;
 
-		if (!visible(backup->order.roleid))
+		if (!bbgw_role_may_see(backup->order.roleid))
 			continue;
 
 		if (planned)
@@ -200,7 +191,7 @@ backup_bgw_workers(PG_FUNCTION_ARGS)
 	{
 		BbgwBackup *backup = &backups[i];
 
-		if (!visible(backup->order.roleid))
+		if (!bbgw_role_may_see(backup->order.roleid))
 			continue;
 		put_worker(rsinfo, backup, backup->leader_pid, "leader", NULL);
 		put_worker(rsinfo, backup, backup->dump_pid, "pg_dump", NULL);
@@ -225,23 +216,15 @@ backup_bgw_history(PG_FUNCTION_ARGS)
 
 	foreach(lc, bbgw_history_ids())
 	{
-		char	   *json = bbgw_history_read(*(int64 *) lfirst(lc));
+		BbgwHistoryEntry *entry = bbgw_history_read(*(int64 *) lfirst(lc));
 		Datum		value;
 		bool		null = false;
-		Datum		field;
 
-		if (json == NULL)
-			continue;			/* pruned just now */
-		value = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
-
-		field = DirectFunctionCall2(jsonb_object_field_text, value,
-									CStringGetTextDatum("status"));
-		if (strcmp(TextDatumGetCString(field), "running") == 0)
+		/* pruned just now, or not ended yet, or not for this user */
+		if (entry == NULL || strcmp(entry->status, "running") == 0 ||
+			!bbgw_role_may_see(entry->roleid))
 			continue;
-		field = DirectFunctionCall2(jsonb_object_field_text, value,
-									CStringGetTextDatum("usesysid"));
-		if (!visible(atooid(TextDatumGetCString(field))))
-			continue;
+		value = DirectFunctionCall1(jsonb_in, CStringGetDatum(entry->json));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value,
 							 &null);
 	}
@@ -279,9 +262,7 @@ backup_visible(int64 id)
 		roleid = backup->order.roleid;
 	LWLockRelease(bbgw_shared->lock);
 
-	return OidIsValid(roleid) ? visible(roleid) :
-		has_privs_of_role(GetUserId(),
-						  ROLE_PG_READ_ALL_STATS);
+	return bbgw_role_may_see(roleid);
 }
 
 /*
