@@ -22,6 +22,16 @@
 #include "utils/guc.h"
 
 #include "bgworker.h"
+#include "shmem.h"
+
+/* In bgw_extra: what a worker is for */
+typedef struct WorkerTag
+{
+	int64		backup_id;
+	uint64		incarnation;	/* of the shared memory */
+} WorkerTag;
+
+StaticAssertDecl(sizeof(WorkerTag) <= BGW_EXTRALEN, "bgw_extra is too small");
 
 /*
  * Registers a background worker that runs "function" with the argument given,
@@ -36,6 +46,7 @@ bbgw_bgworker_register(const char *function, const char *role, Datum arg,
 					   BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker;
+	WorkerTag	tag = {backup_id, bbgw_shared->incarnation};
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags =
@@ -52,21 +63,22 @@ bbgw_bgworker_register(const char *function, const char *role, Datum arg,
 	else
 		strlcpy(worker.bgw_name, worker.bgw_type, BGW_MAXLEN);
 	worker.bgw_main_arg = arg;
-	memcpy(worker.bgw_extra, &backup_id, sizeof(backup_id));
+	memcpy(worker.bgw_extra, &tag, sizeof(tag));
 	worker.bgw_notify_pid = MyProcPid;
 	return RegisterDynamicBackgroundWorker(&worker, handle);
 }
 
 /*
- * In such a worker: the id of the backup it was registered for.
+ * In such a worker: the id of the backup it was registered for, or 0 if that
+ * was before a crash of the server, which no backup outlives.
  */
 int64
 bbgw_bgworker_backup_id(void)
 {
-	int64		id;
+	WorkerTag	tag;
 
-	memcpy(&id, MyBgworkerEntry->bgw_extra, sizeof(id));
-	return id;
+	memcpy(&tag, MyBgworkerEntry->bgw_extra, sizeof(tag));
+	return tag.incarnation == bbgw_shared->incarnation ? tag.backup_id : 0;
 }
 
 static void

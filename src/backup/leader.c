@@ -445,6 +445,7 @@ bbgw_leader_main(Datum arg)
 	 */
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	wanted = my_backup->state == BBGW_STARTING &&
+		my_backup->leader_pid == 0 &&
 		my_backup->id == bbgw_bgworker_backup_id();
 	if (wanted)
 		my_backup->leader_pid = MyProcPid;
