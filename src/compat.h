@@ -71,6 +71,11 @@ bbgw_relation_locator(Relation rel)
 #define RelationMapOidToFilenumber RelationMapOidToFilenode
 #endif
 
+/* 18 gave ENAMETOOLONG an error code of its own */
+#ifndef ERRCODE_FILE_NAME_TOO_LONG
+#define ERRCODE_FILE_NAME_TOO_LONG MAKE_SQLSTATE('5', '8', 'P', '0', '3')
+#endif
+
 /* 16 left the buffer that is being read or written to resource owners */
 #if PG_VERSION_NUM < 160000
 #define bbgw_abort_buffer_io() AbortBufferIO()

@@ -15,6 +15,32 @@
 #include "paths.h"
 
 /*
+ * errcode_for_file_access() for paths that users give, where more can go wrong
+ * than in the server's own directories.  To be called in an ereport().
+ */
+int
+bbgw_errcode_for_path(void)
+{
+	switch (errno)
+	{
+		case ELOOP:
+			return errcode(ERRCODE_UNDEFINED_FILE);
+		case ENAMETOOLONG:
+			return errcode(ERRCODE_FILE_NAME_TOO_LONG);
+		case ENOTEMPTY:
+			return errcode(ERRCODE_DUPLICATE_FILE);
+		case EBUSY:
+		case ETXTBSY:
+			return errcode(ERRCODE_OBJECT_IN_USE);
+		case EXDEV:
+		case EINVAL:
+			return errcode(ERRCODE_INVALID_PARAMETER_VALUE);
+		default:
+			return errcode_for_file_access();
+	}
+}
+
+/*
  * History file of a backup, relative to the data directory.
  */
 char *

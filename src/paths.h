@@ -38,6 +38,7 @@
 /* the longest name we append to a destination */
 #define BBGW_MAX_NAME 64
 
+extern int	bbgw_errcode_for_path(void);
 extern char *bbgw_path_history(int64 id);
 extern char *bbgw_path_partial(const char *destination);
 extern char *bbgw_path_in(const char *directory, const char *name);

@@ -14,6 +14,9 @@
  * 3. toc.dat gets the file names of tables in several pieces.  The manifest is
  *	  written, everything is fsynced, and the directory is renamed.
  *
+ * toc.dat says that the archive was created when the backup was started, which
+ * is how the archive of a certain backup is known (find.c).
+ *
  * So a directory without the suffix is a complete backup, whatever happens.
  *
  * Copyright (c) 2026, the backup_bgw authors
@@ -23,7 +26,6 @@
 #include "postgres.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "miscadmin.h"
 #include "storage/fd.h"
@@ -31,6 +33,7 @@
 #include "utils/timestamp.h"
 
 #include "archive/archive.h"
+#include "archive/directory.h"
 #include "archive/manifest.h"
 #include "paths.h"
 
@@ -54,7 +57,8 @@ typedef struct DataEntry
 struct BbgwArchive
 {
 	BbgwBackup *backup;
-	char	   *directory;
+	BbgwDirectory *dir;
+	const char *directory;		/* its path */
 	BbgwToc    *toc;
 	HTAB	   *tables;			/* of DataEntry */
 	List	   *dumped;			/* of DumpedFile */
@@ -99,13 +103,10 @@ bbgw_archive_create(BbgwBackup *backup)
 	};
 
 	archive->backup = backup;
-	archive->directory = bbgw_path_partial(backup->order.destination);
 	archive->tables = hash_create("backup_bgw data entries", 256, &ctl,
 								  HASH_ELEM | HASH_BLOBS);
-	if (mkdir(archive->directory, S_IRWXU) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create directory \"%s\": %m", archive->directory)));
+	archive->dir = bbgw_directory_create(backup->order.destination);
+	archive->directory = bbgw_directory_path(archive->dir);
 	return archive;
 }
 
@@ -115,10 +116,8 @@ bbgw_archive_create(BbgwBackup *backup)
 void
 bbgw_archive_clear(BbgwArchive *archive)
 {
-	if (!rmtree(archive->directory, false))
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not empty directory \"%s\"", archive->directory)));
+	bbgw_directory_check(archive->dir);
+	(void) bbgw_directory_clear(archive->dir, ERROR);
 }
 
 /*
@@ -136,6 +135,7 @@ bbgw_archive_directory(const BbgwArchive *archive)
 BbgwToc *
 bbgw_archive_read_toc(BbgwArchive *archive)
 {
+	bbgw_directory_check(archive->dir);
 	archive->toc =
 		bbgw_toc_read(bbgw_path_in(archive->directory, BBGW_TOC_NAME));
 	return archive->toc;
@@ -148,8 +148,9 @@ bbgw_archive_read_toc(BbgwArchive *archive)
  * are many.
  */
 static void
-claim_empty(const BbgwBackup *backup, const char *path)
+claim_empty(BbgwArchive *archive, const char *name)
 {
+	char	   *path = bbgw_path_in(archive->directory, name);
 	char		content[sizeof(NO_ROWS)];
 	FILE	   *file = AllocateFile(path, PG_BINARY_R);
 	size_t		n;
@@ -163,17 +164,14 @@ claim_empty(const BbgwBackup *backup, const char *path)
 	if (n != strlen(NO_ROWS) || memcmp(content, NO_ROWS, n) != 0)
 		elog(ERROR, "pg_dump has written rows to \"%s\"", path);
 
-	if (backup->order.compression != BBGW_COMPRESSION_NONE)
+	if (archive->backup->order.compression != BBGW_COMPRESSION_NONE)
 	{
-		char	   *final_path = psprintf("%s%s", path, suffix(backup));
+		char	   *final_name = psprintf("%s%s", name, suffix(archive->backup));
 
-		if (rename(path, final_path) != 0)
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not rename file \"%s\" to \"%s\": %m",
-							path, final_path)));
-		pfree(final_path);
+		bbgw_directory_rename(archive->dir, name, final_name);
+		pfree(final_name);
 	}
+	pfree(path);
 }
 
 /*
@@ -238,9 +236,7 @@ bbgw_archive_take_over(BbgwArchive *archive)
 	while ((entry = hash_seq_search(&seq)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		claim_empty(archive->backup,
-					bbgw_path_in(archive->directory,
-								 bbgw_name_data(entry->dump_id, 0)));
+		claim_empty(archive, bbgw_name_data(entry->dump_id, 0));
 	}
 	return size;
 }
@@ -249,9 +245,12 @@ static BbgwManifest *
 manifest(BbgwArchive *archive)
 {
 	if (archive->manifest == NULL)
+	{
+		bbgw_directory_check(archive->dir);
 		archive->manifest =
 			bbgw_manifest_begin(bbgw_path_in(archive->directory,
 											 BBGW_MANIFEST_NAME));
+	}
 	return archive->manifest;
 }
 
@@ -259,6 +258,7 @@ static void
 add_to_manifest(BbgwArchive *archive, const char *name,
 				const BbgwFileInfo *info)
 {
+	bbgw_directory_expect(archive->dir, name, info->size);
 	bbgw_manifest_add(manifest(archive), name, info->size, info->mtime,
 					  BBGW_MANIFEST_CHECKSUM, info->checksum,
 					  info->checksum_len);
@@ -276,6 +276,7 @@ add_as_is(BbgwArchive *archive, const char *name)
 
 	fsync_fname(path, false);
 	len = bbgw_manifest_checksum_file(path, &size, &mtime, checksum);
+	bbgw_directory_expect(archive->dir, name, size);
 	bbgw_manifest_add(manifest(archive), name, size, mtime,
 					  BBGW_MANIFEST_CHECKSUM, checksum, len);
 	pg_atomic_fetch_add_u64(&archive->backup->bytes_written, size);
@@ -313,10 +314,7 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
 	FreeFile(file);
 	bbgw_sink_end(sink, &info);
 
-	if (unlink(path) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not remove file \"%s\": %m", path)));
+	bbgw_directory_unlink(archive->dir, name);
 	add_to_manifest(archive, compressed_name, &info);
 	pfree(compressed_name);
 	pfree(path);
@@ -408,24 +406,12 @@ bbgw_archive_add_data(BbgwArchive *archive, int dump_id, int slice,
 void
 bbgw_archive_finish(BbgwArchive *archive)
 {
-	const char *destination;
-	char	   *parent;
-
+	bbgw_directory_check(archive->dir);
 	write_toc(archive);
 	add_as_is(archive, BBGW_TOC_NAME);
-	bbgw_manifest_end(archive->manifest);
-
-	destination = archive->backup->order.destination;
-	parent = pstrdup(destination);
-	get_parent_directory(parent);
-
-	fsync_fname(archive->directory, true);
-	if (rename(archive->directory, destination) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not rename directory \"%s\" to \"%s\": %m",
-						archive->directory, destination)));
-	fsync_fname(parent, true);
+	bbgw_directory_expect(archive->dir, BBGW_MANIFEST_NAME,
+						  bbgw_manifest_end(archive->manifest));
+	bbgw_directory_finish(archive->dir);
 }
 
 /*
@@ -435,7 +421,5 @@ bbgw_archive_finish(BbgwArchive *archive)
 void
 bbgw_archive_remove(BbgwArchive *archive)
 {
-	if (!rmtree(archive->directory, true))
-		ereport(LOG,
-				(errmsg("could not remove unfinished backup \"%s\"", archive->directory)));
+	bbgw_directory_remove(archive->dir);
 }

@@ -64,6 +64,7 @@ struct BbgwManifest
 	FILE	   *file;
 	char	   *path;
 	pg_cryptohash_ctx *sha256;	/* of what has been written so far */
+	uint64		size;			/* ditto */
 	bool		first_file;
 	StringInfoData buf;			/* the line being made */
 };
@@ -106,6 +107,7 @@ flush_line(BbgwManifest *manifest)
 				(errcode_for_file_access(),
 				 errmsg("could not write file \"%s\": %m", manifest->path)));
 	}
+	manifest->size += buf->len;
 	resetStringInfo(buf);
 }
 
@@ -191,12 +193,14 @@ bbgw_manifest_add(BbgwManifest *manifest, const char *relpath, uint64 size,
 
 /*
  * Finish the manifest: write its own checksum, flush it to disk, free it.
+ * Returns the size of the file.
  *
  * Must run in the transaction of bbgw_manifest_begin().  Raises an I/O error.
  */
-void
+uint64
 bbgw_manifest_end(BbgwManifest *manifest)
 {
+	uint64		size;
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 
 	appendStringInfoString(&manifest->buf, "\n],\n\"WAL-Ranges\": [],\n");
@@ -229,9 +233,11 @@ bbgw_manifest_end(BbgwManifest *manifest)
 				(errcode_for_file_access(),
 				 errmsg("could not close file \"%s\": %m", manifest->path)));
 
+	size = manifest->size + manifest->buf.len;
 	pfree(manifest->buf.data);
 	pfree(manifest->path);
 	pfree(manifest);
+	return size;
 }
 
 /*

@@ -25,7 +25,7 @@ extern void bbgw_manifest_add(BbgwManifest *manifest, const char *relpath,
 							  uint64 size, pg_time_t mtime,
 							  pg_checksum_type type,
 							  const uint8 *checksum, int checksum_len);
-extern void bbgw_manifest_end(BbgwManifest *manifest);
+extern uint64 bbgw_manifest_end(BbgwManifest *manifest);
 
 extern bool bbgw_manifest_is_whole(const char *path, pg_time_t *mtime);
 extern int	bbgw_manifest_checksum_file(const char *path, uint64 *size,
