@@ -65,7 +65,8 @@ foreach my $case (
 	[
 		'name too long with its suffix',
 		{ destination => 'x' x 250 },
-		'58P03', qr/destination .*: File name too long/
+		'58P03',
+		qr/could not create directory ".*x\.partial" for the destination: File name too long/
 	],
 	[
 		'a name too long in the middle',

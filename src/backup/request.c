@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -106,6 +107,15 @@ bbgw_request_rate(const char *text)
 			 errhint("Give bytes per second as a number with one of the units \"kB\", \"MB\", \"GB\" and \"TB\", at least 1kB.")));
 }
 
+static bool
+has_suffix(const char *path, const char *suffix)
+{
+	size_t		len = strlen(path);
+	size_t		suffix_len = strlen(suffix);
+
+	return len >= suffix_len && strcmp(path + len - suffix_len, suffix) == 0;
+}
+
 /* Is path the directory dir, or below it?  Both canonical. */
 static bool
 path_is_within(const char *path, const char *dir)
@@ -155,6 +165,54 @@ check_outside_data(const char *destination, const char *real_parent)
 	FreeDir(dir);
 }
 
+/*
+ * Is the directory where another file system is mounted?  That of a bind mount
+ * has the device of the parent, which only Linux can tell.
+ */
+static bool
+is_mount_point(const char *path, const struct stat *st,
+			   const struct stat *parent_st)
+{
+#ifdef STATX_ATTR_MOUNT_ROOT
+	struct statx stx;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &stx) == 0 &&
+		(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+		return true;
+#endif
+	return st->st_dev != parent_st->st_dev;
+}
+
+/*
+ * An empty directory is replaced in the end, when the backup is renamed.  Links
+ * and mount points cannot be.
+ */
+static void
+check_replaceable(const char *destination, const struct stat *parent_st)
+{
+	struct stat st;
+
+	if (lstat(destination, &st) != 0)
+	{
+		if (errno == ENOENT)
+			return;
+		ereport(ERROR,
+				(bbgw_errcode_for_path(),
+				 errmsg("could not access destination \"%s\": %m", destination)));
+	}
+	if (S_ISLNK(st.st_mode))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_FILE),
+				 errmsg("destination \"%s\" is a symbolic link", destination),
+				 errhint("Give the path of a directory that is to be created, or is empty.")));
+	if (S_ISDIR(st.st_mode) && is_mount_point(destination, &st, parent_st))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("destination \"%s\" is a mount point", destination),
+				 errdetail("Until it is complete, the backup would be written to the file system of the parent directory."),
+				 errhint("Choose a directory in it.")));
+}
+
 static void
 check_free(const char *destination)
 {
@@ -173,7 +231,7 @@ check_free(const char *destination)
 						 errmsg("destination \"%s\" exists and is not a directory",
 								destination)));
 			ereport(ERROR,
-					(errcode_for_file_access(),
+					(bbgw_errcode_for_path(),
 					 errmsg("could not access destination \"%s\": %m", destination)));
 			break;
 		default:
@@ -189,6 +247,11 @@ check_free(const char *destination)
 				 errmsg("\"%s\" exists", partial),
 				 errdetail("Another backup is writing there, or one was left unfinished when the server stopped."),
 				 errhint("If no backup is running there, remove the directory.")));
+	if (errno != ENOENT)
+		ereport(ERROR,
+				(bbgw_errcode_for_path(),
+				 errmsg("could not create directory \"%s\" for the destination: %m",
+						partial)));
 }
 
 /*
@@ -228,6 +291,12 @@ bbgw_request_destination(const char *text, const char *datname,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("destination is too long")));
 	canonicalize_path(destination);
+	if (has_suffix(destination, BBGW_PARTIAL_SUFFIX))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("destination \"%s\" ends in \"%s\"", destination,
+						BBGW_PARTIAL_SUFFIX),
+				 errhint("That is how unfinished backups are called.")));
 
 	parent = pstrdup(destination);
 	get_parent_directory(parent);
@@ -239,7 +308,7 @@ bbgw_request_destination(const char *text, const char *datname,
 	real_parent = realpath(parent, NULL);
 	if (real_parent == NULL || stat(real_parent, &st) != 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(bbgw_errcode_for_path(),
 				 errmsg("could not access directory \"%s\" of the destination: %m", parent),
 				 errhint("It must exist and be writable by the user the server runs as.")));
 	if (!S_ISDIR(st.st_mode))
@@ -255,6 +324,7 @@ bbgw_request_destination(const char *text, const char *datname,
 			check_outside_data(destination, real);
 		free(real);
 	}
+	check_replaceable(destination, &st);
 	check_free(destination);
 	if (access(real_parent, W_OK | X_OK) != 0)
 		ereport(ERROR,
