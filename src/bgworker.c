@@ -102,6 +102,7 @@ bbgw_bgworker_connect(Oid dboid)
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid,
 											  BGWORKER_BYPASS_ALLOWCONN);
 
+	set("role", "none");
 	set("datestyle", "ISO");
 	set("intervalstyle", "postgres");
 	set("extra_float_digits", "3");
@@ -111,6 +112,7 @@ bbgw_bgworker_connect(Oid dboid)
 	set("lock_timeout", "0");
 	set("transaction_timeout", "0");
 	set("idle_in_transaction_session_timeout", "0");
+	set("temp_file_limit", "-1");
 	set("default_transaction_isolation", "repeatable read");
 	set("default_transaction_deferrable", "off");
 	set("synchronous_commit", "local");

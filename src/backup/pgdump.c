@@ -83,14 +83,65 @@ append_setting(StringInfo buf, const char *keyword, const char *value)
 }
 
 /*
- * Settings of the database or of the role that would make pg_dump's first
+ * What may be set for the database or the role and would make pg_dump's first
  * statements fail, or wait for the caller of start_backup(), who waits for
- * them.  Soon after, pg_dump makes settings of its own.
+ * them, or end its session in the middle.  pg_dump makes settings of its own,
+ * but only later and not all of these.  Login triggers may do anything.  The
+ * name of the snapshot is not for the log.
  */
-static const char *const harmless_start =
-"-c default_transaction_isolation=repeatable\\ read"
-" -c default_transaction_deferrable=off"
-" -c statement_timeout=0 -c lock_timeout=0";
+static const char *const harmless_settings[][2] = {
+	{"role", "none"},
+	{"default_transaction_isolation", "repeatable read"},
+	{"default_transaction_deferrable", "off"},
+	{"statement_timeout", "0"},
+	{"lock_timeout", "0"},
+	{"transaction_timeout", "0"},
+	{"idle_in_transaction_session_timeout", "0"},
+	{"idle_session_timeout", "0"},
+	{"temp_file_limit", "-1"},
+	{"event_triggers", "off"},
+	{"log_statement", "none"},
+	{"log_duration", "off"},
+	{"log_min_duration_statement", "-1"},
+	{"log_min_duration_sample", "-1"},
+	{"log_transaction_sample_rate", "0"},
+	{"log_min_error_statement", "panic"},
+	{"debug_print_parse", "off"},
+	{"debug_print_rewritten", "off"},
+	{"debug_print_plan", "off"},
+};
+
+static void
+append_option(StringInfo buf, const char *name, const char *value)
+{
+	appendStringInfo(buf, "%s-c %s=", buf->len > 0 ? " " : "", name);
+	for (; *value; value++)
+	{
+		if (*value == ' ' || *value == '\\')
+			appendStringInfoChar(buf, '\\');
+		appendStringInfoChar(buf, *value);
+	}
+}
+
+/*
+ * Options for the server, of those settings that this version has.  With our
+ * own lc_messages, messages can be recognized.
+ */
+static char *
+session_options(void)
+{
+	StringInfoData buf;
+	const char *lc_messages = GetConfigOption("lc_messages", true, false);
+
+	initStringInfo(&buf);
+	for (size_t i = 0; i < lengthof(harmless_settings); i++)
+		if (GetConfigOption(harmless_settings[i][0], true, false) != NULL)
+			append_option(&buf, harmless_settings[i][0],
+						  harmless_settings[i][1]);
+	if (lc_messages && lc_messages[0] != '\0')
+		append_option(&buf, "lc_messages", lc_messages);
+	return buf.data;
+}
 
 /*
  * Where this server is to be found: its first socket directory, or else the
@@ -175,23 +226,27 @@ make_environment(void)
 
 /*
  * The child between fork() and exec().  Only what is safe there: no memory, no
- * server facilities.
+ * server facilities.  If it does not come to exec(), it writes errno to
+ * error_fd, which exec() closes.
  */
 static void
-run_child(const char *path, char **argv, char **env, int write_fd)
+run_child(const char *path, char **argv, char **env, int write_fd,
+		  int error_fd)
 {
 	long		max_fd = sysconf(_SC_OPEN_MAX);
 	sigset_t	none;
 	int			null_fd;
+	int			error;
 
 	null_fd = open("/dev/null", O_RDWR);
 	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 ||
 		dup2(null_fd, STDOUT_FILENO) < 0 || dup2(write_fd, STDERR_FILENO) < 0)
-		_exit(127);
+		goto failed;
 	if (max_fd < 0 || max_fd > 65536)
 		max_fd = 65536;
 	for (int fd = STDERR_FILENO + 1; fd < max_fd; fd++)
-		close(fd);
+		if (fd != error_fd)
+			close(fd);
 
 	/* handlers are gone with exec(), but what is ignored or blocked stays */
 	signal(SIGPIPE, SIG_DFL);
@@ -199,7 +254,38 @@ run_child(const char *path, char **argv, char **env, int write_fd)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 
 	execve(path, argv, env);
+
+failed:
+	error = errno;
+	while (write(error_fd, &error, sizeof(error)) < 0 && errno == EINTR)
+		;
 	_exit(127);
+}
+
+/*
+ * Waits until the child has become pg_dump, and raises an error if it could
+ * not.
+ */
+static void
+wait_for_exec(int error_fd)
+{
+	int			error = 0;
+	ssize_t		n;
+
+	while ((n = read(error_fd, &error, sizeof(error))) < 0 && errno == EINTR)
+		;
+	close(error_fd);
+	if (n != sizeof(error))
+		return;
+
+	bbgw_pgdump_kill();
+	errno = error;
+	ereport(ERROR,
+			(error == E2BIG ? errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED) :
+			 errcode_for_file_access(),
+			 errmsg("could not start pg_dump: %m"),
+			 error == E2BIG ?
+			 errhint("Patterns, and backup_bgw.conninfo, are arguments of pg_dump. Give fewer or shorter patterns.") : 0));
 }
 
 /*
@@ -214,6 +300,7 @@ bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
 	char	  **argv;
 	char	  **env = make_environment();
 	int			fds[2];
+	int			error_fds[2];
 
 	Assert(child_pid == 0);
 
@@ -223,33 +310,37 @@ bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
 	initStringInfo(&conninfo);
 	appendStringInfoString(&conninfo, connection_tried);
 	append_setting(&conninfo, "application_name", "backup_bgw");
-	append_setting(&conninfo, "options", harmless_start);
+	append_setting(&conninfo, "options", session_options());
 	appendStringInfo(&conninfo, " %s", request->conninfo);
 	argv = make_arguments(backup, request, directory, conninfo.data);
 	if (request->conninfo[0] != '\0')
 		connection_tried = psprintf("%s, and backup_bgw.conninfo", connection_tried);
 
-	if (pipe(fds) != 0)
+	if (pipe(fds) != 0 || pipe(error_fds) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not create pipe: %m")));
-	if (fcntl(fds[0], F_SETFD, FD_CLOEXEC) != 0 || !pg_set_noblock(fds[0]))
+	if (fcntl(fds[0], F_SETFD, FD_CLOEXEC) != 0 || !pg_set_noblock(fds[0]) ||
+		fcntl(error_fds[1], F_SETFD, FD_CLOEXEC) != 0)
 		elog(ERROR, "could not set up pipe: %m");
 
 	fflush(NULL);
 	child_pid = fork();
 	if (child_pid == 0)
-		run_child(request->pg_dump_path, argv, env, fds[1]);
+		run_child(request->pg_dump_path, argv, env, fds[1], error_fds[1]);
 
 	close(fds[1]);
+	close(error_fds[1]);
 	child_stderr = fds[0];
 	if (child_pid < 0)
 	{
+		close(error_fds[0]);
 		child_pid = 0;
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not start pg_dump: %m")));
 	}
+	wait_for_exec(error_fds[0]);
 }
 
 /*
@@ -293,6 +384,16 @@ report_failure(int status, bool connected)
 	if (stderr_len == 0)
 		text = wait_result_to_str(status);
 
+	/* sent in the language of the server's own configuration, if in any */
+	if (!connected &&
+		(strstr(text, "sorry, too many clients already") != NULL ||
+		 strstr(text, _("sorry, too many clients already")) != NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+				 errmsg("pg_dump could not connect to the server"),
+				 errdetail_internal("%s", text),
+				 errhint("A backup takes one connection. Increase max_connections (now %d), or have other sessions end.",
+						 MaxConnections)));
 	if (!connected)
 		ereport(ERROR,
 				(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
@@ -354,8 +455,7 @@ bbgw_pgdump_result(bool connected)
 
 /*
  * Has pg_dump, which has ended, failed because its session was chosen to break
- * a deadlock?  It tells no error codes; its session speaks our language,
- * unless somebody has set lc_messages for the role.
+ * a deadlock?  It tells no error codes, but its session speaks our language.
  */
 bool
 bbgw_pgdump_deadlocked(void)
