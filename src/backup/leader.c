@@ -40,6 +40,7 @@
 #include "backup/history.h"
 #include "backup/leader.h"
 #include "backup/pgdump.h"
+#include "backup/reason.h"
 #include "backup/schema.h"
 #include "bgworker.h"
 #include "copy/plan.h"
@@ -110,19 +111,14 @@ end_backup(bool exiting)
 
 	if (!completed)
 	{
+		/* at once, as it may soon be too late to know */
+		if (error->sqlerrcode == 0)
+			bbgw_reason_terminated(my_backup);
 		stop_everybody();
 		if (archive)
 			bbgw_archive_remove(archive);
 
-		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-		if (error->sqlerrcode == 0)
-		{
-			error->sqlerrcode = ERRCODE_ADMIN_SHUTDOWN;
-			strlcpy(error->message, "the leader of the backup was terminated",
-					sizeof(error->message));
-			strlcpy(error->hint, "More details may be available in the server log.",
-					sizeof(error->hint));
-		}
+		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
 		refuse = my_backup->state == BBGW_STARTING;
 		LWLockRelease(bbgw_shared->lock);
 	}
@@ -477,15 +473,10 @@ bbgw_leader_main(Datum arg)
 		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(leader_context);
 		edata = CopyErrorData();
-		LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-		if (my_backup->cancelled &&
-			edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			edata->message = "the backup was cancelled";
-		bbgw_error_capture(&my_backup->error, edata);
-		LWLockRelease(bbgw_shared->lock);
 		EmitErrorReport();
 		FlushErrorState();
 		AbortCurrentTransaction();
+		bbgw_reason_error(my_backup, edata);
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
