@@ -28,8 +28,11 @@ foreach my $wal_level (qw(replica logical))
 		CHECKPOINT;});
 
 	foreach my $patterns (
-		['p*'], ['*'], ['pg_class'], ['t|pg_proc'], [ 'pg_authid', 'prices' ],
-		['pg_catalog.*'], ['information_schema.sql_features'])
+		['p*'],
+		$wal_level eq 'logical' ? () :
+		(
+			['*'], ['pg_class'], ['t|pg_proc'], [ 'pg_authid', 'prices' ],
+			[ 'pg_catalog.pg_largeobject*', 'information_schema.sql_features' ]))
 	{
 		my $stock = $node->basedir . '/stock';
 		$node->run_log(
@@ -49,10 +52,17 @@ foreach my $wal_level (qw(replica logical))
 	}
 
 	# While it runs, catalogs get new files, of other sizes and in another order.
+	# In pg_class, what VACUUM and the like count is written in place.
 	my $rows = sub {
 		my ($archive) = @_;
-		return join "\n",
-		  sort split /\n/, archive_text($node, $archive, '-a');
+		my @lines = split /\n/, archive_text($node, $archive, '-a');
+		foreach (@lines)
+		{
+			my @columns = split /\t/;
+			splice(@columns, 9, 4) if @columns > 32;
+			$_ = join("\t", @columns);
+		}
+		return join "\n", sort @lines;
 	};
 	my @patterns =
 	  qw(pg_class pg_proc pg_authid pg_description pg_attribute pg_statistic t);

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "catalog/catalog.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_largeobject.h"
 #include "catalog/pg_type.h"
@@ -25,6 +26,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
+#include "utils/relmapper.h"
 
 #include "copy/plan.h"
 #include "guard/guard.h"
@@ -108,6 +110,13 @@ fill_storage(BbgwStorage *storage, HeapTuple tuple, int first_column, Oid oid,
 	if (!OidIsValid(storage->tablespace))
 		storage->tablespace = MyDatabaseTableSpace;
 	storage->filenumber = get_oid(tuple, first_column + 1);
+	if (IsCatalogRelationOid(oid))
+	{
+		if (storage->filenumber == InvalidRelFileNumber)
+			storage->filenumber = RelationMapOidToFilenumber(oid,
+															 IsSharedRelation(oid));
+		return;
+	}
 
 	file = bbgw_needed_find(needed, storage->tablespace, storage->filenumber);
 	if (file == NULL)
@@ -141,6 +150,7 @@ fill_table(BbgwTable *table, HeapTuple tuple, BbgwNeededSet *needed)
 	namestrcpy(&table->nspname, SPI_getvalue(tuple, desc, 2));
 	namestrcpy(&table->relname, SPI_getvalue(tuple, desc, 3));
 	table->is_heap = get_oid(tuple, 4) == HEAP_TABLE_AM_OID;
+	table->is_catalog = IsCatalogRelationOid(get_oid(tuple, 1));
 	fill_storage(&table->heap, tuple, 5, get_oid(tuple, 1), needed);
 	if (OidIsValid(get_oid(tuple, 7)))
 	{
@@ -149,9 +159,10 @@ fill_table(BbgwTable *table, HeapTuple tuple, BbgwNeededSet *needed)
 					 needed);
 	}
 
-	if (!bbgw_storage_blocks(&table->heap, &table->nblocks) ||
-		(OidIsValid(table->toast.oid) &&
-		 !bbgw_storage_blocks(&table->toast, &toast_blocks)))
+	if ((!bbgw_storage_blocks(&table->heap, &table->nblocks) ||
+		 (OidIsValid(table->toast.oid) &&
+		  !bbgw_storage_blocks(&table->toast, &toast_blocks))) &&
+		!table->is_catalog)
 		bbgw_storage_lost(NameStr(table->nspname), NameStr(table->relname));
 	table->bytes = ((uint64) table->nblocks + toast_blocks) * BLCKSZ;
 	return true;
@@ -249,7 +260,7 @@ bbgw_plan_create(const BbgwToc *toc, int slice_size, BbgwNeededSet *needed)
 		ref = hash_search(refs, &table->heap.oid, HASH_FIND, NULL);
 		table->dump_id = ref->dump_id;
 		table->nunits = 1;
-		if (table->is_heap && slice_size > 0 &&
+		if (table->is_heap && !table->is_catalog && slice_size > 0 &&
 			table->nblocks > (BlockNumber) slice_size)
 			table->nunits = (table->nblocks - 1) / slice_size + 1;
 		nunits += table->nunits;
@@ -297,6 +308,8 @@ bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard,
 	{
 		const BbgwTable *table = &plan->tables[i];
 
+		if (table->is_catalog)
+			continue;
 		planned[table->heap.needed] = true;
 		if (OidIsValid(table->toast.oid))
 		{

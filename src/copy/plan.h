@@ -19,7 +19,16 @@
 #include "guard/guard.h"
 #include "snapshot/storage.h"
 
-/* A table; constant once the plan is published, but for nunits_done */
+/*
+ * A table; constant once the plan is published, but for nunits_done.
+ *
+ * Catalogs are among them if the user's patterns match them.  Some have no file
+ * in pg_class (they are mapped), some belong to all databases, and with
+ * wal_level = logical the present file is read of all of them.  The guard
+ * keeps none of those; but whoever gives a catalog a new file takes along all
+ * rows that S sees.  So a catalog is read in one go with its lock held, whatever
+ * file that is in, and its storage is not for comparing.
+ */
 typedef struct BbgwTable
 {
 	BbgwStorage heap;
@@ -30,6 +39,7 @@ typedef struct BbgwTable
 	BlockNumber nblocks;		/* of the heap */
 	uint64		bytes;			/* heap and TOAST */
 	bool		is_heap;		/* others can be read in one piece only */
+	bool		is_catalog;		/* read from its files of today, locked */
 	int			dump_id;		/* of its TABLE DATA entry */
 	uint32		nunits;
 	pg_atomic_uint32 nunits_done;	/* by workers */

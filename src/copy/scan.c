@@ -16,6 +16,9 @@
  *	 just watches it, as pg_repack does, so that after a second nobody can
  *	 know, that ends after the block.
  *
+ * Catalogs, which are read only if the user asks for them, are kept locked to
+ * their end (plan.h).
+ *
  * Without the locks VACUUM may cut empty pages off the end of the table.  So
  * then each block is a scan of its own, begun after a look at the size.
  *
@@ -92,7 +95,7 @@ look_around(void)
 	scan.looked = now;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!scan.table->is_heap)
+	if (!scan.table->is_heap || scan.table->is_catalog)
 		return;
 	if (bbgw_tablelock_wanted())
 	{
@@ -162,7 +165,8 @@ open_storage(const BbgwStorage *storage)
 		return NULL;
 
 	rel = RelationIdGetRelation(storage->oid);
-	if (!RelationIsValid(rel) || !bbgw_storage_is_open(storage, rel))
+	if (!RelationIsValid(rel) ||
+		(!scan.table->is_catalog && !bbgw_storage_is_open(storage, rel)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("could not open relation %u as of the snapshot of the backup",
@@ -211,6 +215,10 @@ scan_range(TupleTableSlot *slot, BlockNumber end, BbgwRowText *rowtext)
 static void
 scan_heap(Relation rel, TupleTableSlot *slot, BbgwRowText *rowtext)
 {
+	/* its size may be another one since the plan was made */
+	if (scan.table->is_catalog)
+		scan.end = RelationGetNumberOfBlocks(rel);
+
 	while (scan.next < scan.end && !scan.stop)
 	{
 		BlockNumber nblocks;
@@ -256,7 +264,10 @@ static bool
 scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 {
 	const BbgwTable *table = scan.table;
-	BbgwToast	toast = {.pause = look_around};
+	BbgwToast	toast = {
+		.pause = look_around,
+		.rewritten = table->is_catalog
+	};
 	Relation	rel;
 	TupleTableSlot *slot;
 	BbgwRowText *rowtext;
@@ -266,7 +277,7 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 	scan.stop = false;
 	INSTR_TIME_SET_CURRENT(scan.begun);
 	if (!bbgw_tablelock_try(table) &&
-		((!begun && !insist) || !table->is_heap ||
+		((!begun && !insist) || !table->is_heap || table->is_catalog ||
 		 bbgw_tablelock_vacuumed(table)))
 	{
 		bbgw_asof_commit();
@@ -305,7 +316,7 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 /*
  * Reads a unit into a file of the sink, which it begins; ending it is left to
  * the caller.  Returns false, having begun nothing, if the table is locked by
- * others; with "insist" only if one of those is VACUUM.
+ * others; with "insist" only if one of those is VACUUM, or it is a catalog.
  *
  * The caller is in no transaction.  What was read is to be believed only if
  * bbgw_guard_check() finds nothing wrong afterwards.

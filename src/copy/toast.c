@@ -59,11 +59,22 @@ chunk_data(const BbgwToast *toast, HeapTuple tuple, Oid valueid,
 }
 
 /*
+ * What sees the chunks of every row that S sees: S itself; but where VACUUM
+ * FULL may have copied them since, whatever there is of a value, as the server
+ * reads it.  While a row is there for S, no other value gets the same OID.
+ */
+static Snapshot
+chunk_snapshot(const BbgwToast *toast)
+{
+	static SnapshotData any = {.snapshot_type = SNAPSHOT_TOAST};
+
+	return toast->rewritten ? &any : GetActiveSnapshot();
+}
+
+/*
  * Fetches a value that is external on disk, as it is stored there, possibly
- * compressed.  The result is palloc'd.
- *
- * Needs a transaction as of S with S as active snapshot: it sees the chunks of
- * every row it sees.
+ * compressed.  The result is palloc'd.  Needs a transaction as of S with S as
+ * active snapshot.
  */
 struct varlena *
 bbgw_toast_fetch(const BbgwToast *toast, struct varlena *value)
@@ -94,7 +105,7 @@ bbgw_toast_fetch(const BbgwToast *toast, struct varlena *value)
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(pointer.va_valueid));
 	scan = systable_beginscan_ordered(toast->rel, toast->index,
-									  GetActiveSnapshot(), 1, &key);
+									  chunk_snapshot(toast), 1, &key);
 	while ((tuple = systable_getnext_ordered(scan,
 											 ForwardScanDirection)) != NULL)
 	{

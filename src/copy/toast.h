@@ -17,6 +17,7 @@ typedef struct BbgwToast
 {
 	Relation	rel;
 	Relation	index;
+	bool		rewritten;		/* perhaps since S, as a catalog's */
 	void		(*pause) (void);	/* called every now and then; may be long
 									 * in return */
 } BbgwToast;

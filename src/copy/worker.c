@@ -121,8 +121,10 @@ back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 	if (pg_atomic_add_fetch_u32(&table->nunits_done, 1) == table->nunits)
 	{
 		pg_atomic_fetch_add_u64(&my_backup->tables_done, 1);
-		bbgw_guard_done(my_guard, &needed->files[table->heap.needed]);
-		if (OidIsValid(table->toast.oid))
+		/* everybody reads catalogs, to the end */
+		if (!table->is_catalog)
+			bbgw_guard_done(my_guard, &needed->files[table->heap.needed]);
+		if (!table->is_catalog && OidIsValid(table->toast.oid))
 		{
 			bbgw_guard_done(my_guard, &needed->files[table->toast.needed]);
 			bbgw_guard_done(my_guard,
@@ -188,7 +190,7 @@ take_preserved(void)
 		BbgwUnit   *unit = &units[position++];
 		BbgwTable  *table = &plan->tables[unit->table];
 
-		if (pg_atomic_unlocked_test_flag(&unit->taken) &&
+		if (pg_atomic_unlocked_test_flag(&unit->taken) && !table->is_catalog &&
 			(is_preserved(&table->heap) || is_preserved(&table->toast) ||
 			 is_preserved(&table->toast_index)) &&
 			take(unit))

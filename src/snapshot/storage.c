@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_tablespace_d.h"
 #include "miscadmin.h"
 
 #include "snapshot/storage.h"
@@ -28,7 +29,8 @@ bbgw_storage_blocks(const BbgwStorage *storage, BlockNumber *nblocks)
 	bool		exists;
 
 	locator.spcOid = storage->tablespace;
-	locator.dbOid = MyDatabaseId;
+	locator.dbOid =
+		storage->tablespace == GLOBALTABLESPACE_OID ? InvalidOid : MyDatabaseId;
 	locator.relNumber = storage->filenumber;
 
 	smgr = smgropen(locator, INVALID_PROC_NUMBER);
