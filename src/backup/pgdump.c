@@ -83,67 +83,6 @@ append_setting(StringInfo buf, const char *keyword, const char *value)
 }
 
 /*
- * What may be set for the database or the role and would make pg_dump's first
- * statements fail, or wait for the caller of start_backup(), who waits for
- * them, or end its session in the middle.  pg_dump makes settings of its own,
- * but only later and not all of these.  Login triggers may do anything.  The
- * name of the snapshot is not for the log.
- */
-static const char *const harmless_settings[][2] = {
-	{"role", "none"},
-	{"default_transaction_isolation", "repeatable read"},
-	{"default_transaction_deferrable", "off"},
-	{"statement_timeout", "0"},
-	{"lock_timeout", "0"},
-	{"transaction_timeout", "0"},
-	{"idle_in_transaction_session_timeout", "0"},
-	{"idle_session_timeout", "0"},
-	{"temp_file_limit", "-1"},
-	{"event_triggers", "off"},
-	{"log_statement", "none"},
-	{"log_duration", "off"},
-	{"log_min_duration_statement", "-1"},
-	{"log_min_duration_sample", "-1"},
-	{"log_transaction_sample_rate", "0"},
-	{"log_min_error_statement", "panic"},
-	{"debug_print_parse", "off"},
-	{"debug_print_rewritten", "off"},
-	{"debug_print_plan", "off"},
-};
-
-static void
-append_option(StringInfo buf, const char *name, const char *value)
-{
-	appendStringInfo(buf, "%s-c %s=", buf->len > 0 ? " " : "", name);
-	for (; *value; value++)
-	{
-		if (*value == ' ' || *value == '\\')
-			appendStringInfoChar(buf, '\\');
-		appendStringInfoChar(buf, *value);
-	}
-}
-
-/*
- * Options for the server, of those settings that this version has.  With our
- * own lc_messages, messages can be recognized.
- */
-static char *
-session_options(void)
-{
-	StringInfoData buf;
-	const char *lc_messages = GetConfigOption("lc_messages", true, false);
-
-	initStringInfo(&buf);
-	for (size_t i = 0; i < lengthof(harmless_settings); i++)
-		if (GetConfigOption(harmless_settings[i][0], true, false) != NULL)
-			append_option(&buf, harmless_settings[i][0],
-						  harmless_settings[i][1]);
-	if (lc_messages && lc_messages[0] != '\0')
-		append_option(&buf, "lc_messages", lc_messages);
-	return buf.data;
-}
-
-/*
  * Where this server is to be found: its first socket directory, or else the
  * local host.  The user is the one that is always there.
  */
@@ -310,7 +249,7 @@ bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
 	initStringInfo(&conninfo);
 	appendStringInfoString(&conninfo, connection_tried);
 	append_setting(&conninfo, "application_name", "backup_bgw");
-	append_setting(&conninfo, "options", session_options());
+	append_setting(&conninfo, "options", bbgw_session_options());
 	appendStringInfo(&conninfo, " %s", request->conninfo);
 	argv = make_arguments(backup, request, directory, conninfo.data);
 	if (request->conninfo[0] != '\0')
@@ -369,6 +308,50 @@ read_stderr(void)
 		(errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
 }
 
+/*
+ * Is this message of the server, up to its first variable part, in the text?
+ * That is in the language that the server was configured for, or in none.
+ */
+static bool
+says(const char *text, const char *message)
+{
+	const char *translated = _(message);
+
+	return strstr(text, pnstrdup(message, strcspn(message, "%"))) != NULL ||
+		strstr(text, pnstrdup(translated, strcspn(translated, "%"))) != NULL;
+}
+
+/*
+ * pg_dump has failed before it was as of S.
+ */
+static void
+report_no_connection(const char *text)
+{
+	const char *const hint =
+		"Set backup_bgw.conninfo so that the operating system user of the server can connect as a superuser without being asked for a password.";
+
+	if (says(text, "sorry, too many clients already"))
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+				 errmsg("pg_dump could not connect to the server"),
+				 errdetail_internal("%s", text),
+				 errhint("A backup takes one connection. Increase max_connections (now %d), or have other sessions end.",
+						 MaxConnections)));
+
+	/* one of those of session_options.c */
+	if (says(text, "permission denied to set parameter \"%s\""))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("pg_dump must connect as a superuser to make a backup"),
+				 errdetail("The connection tried was: %s\n%s", connection_tried, text),
+				 errhint("%s", hint)));
+	ereport(ERROR,
+			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+			 errmsg("pg_dump could not connect to the server and use the snapshot of the backup"),
+			 errdetail("The connection tried was: %s\n%s", connection_tried, text),
+			 errhint("%s", hint)));
+}
+
 static void
 report_failure(int status, bool connected)
 {
@@ -384,22 +367,8 @@ report_failure(int status, bool connected)
 	if (stderr_len == 0)
 		text = wait_result_to_str(status);
 
-	/* sent in the language of the server's own configuration, if in any */
-	if (!connected &&
-		(strstr(text, "sorry, too many clients already") != NULL ||
-		 strstr(text, _("sorry, too many clients already")) != NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
-				 errmsg("pg_dump could not connect to the server"),
-				 errdetail_internal("%s", text),
-				 errhint("A backup takes one connection. Increase max_connections (now %d), or have other sessions end.",
-						 MaxConnections)));
 	if (!connected)
-		ereport(ERROR,
-				(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
-				 errmsg("pg_dump could not connect to the server and use the snapshot of the backup"),
-				 errdetail("The connection tried was: %s\n%s", connection_tried, text),
-				 errhint("Set backup_bgw.conninfo so that the operating system user of the server can connect as a superuser without being asked for a password.")));
+		report_no_connection(text);
 	ereport(ERROR,
 			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 			 errmsg("pg_dump failed"),

@@ -21,4 +21,7 @@ extern bool bbgw_pgdump_deadlocked(void);
 extern void bbgw_pgdump_result(bool connected);
 extern void bbgw_pgdump_kill(void);
 
+/* session_options.c */
+extern char *bbgw_session_options(void);
+
 #endif							/* BBGW_PGDUMP_H */
