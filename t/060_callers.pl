@@ -13,8 +13,8 @@ use Test::More;
 use BackupBgwTest;
 
 # autovacuum would get in the way of exclusive locks on catalogs
-my $node = new_node('main',
-	conf => "backup_bgw.max_backups = 1\nautovacuum = off\n");
+my $node =
+  new_node('main', conf => "backup_bgw.max_backups = 1\nautovacuum = off\n");
 my $dir = backup_dir($node);
 create_db(
 	$node, 'db', sql => q{
@@ -38,7 +38,8 @@ create_db(
 		q{SELECT setting = 'on' FROM pg_settings WHERE name = 'restart_after_crash'}
 	) or die;
 	my $offset = -s $node->logfile;
-	kill 'KILL', $node->safe_psql('postgres',
+	kill 'KILL',
+	  $node->safe_psql('postgres',
 		"SELECT pid FROM backup_progress WHERE backup_id = $id");
 	$node->wait_for_log(qr/database system is ready to accept connections/,
 		$offset);
@@ -161,8 +162,8 @@ foreach my $slot_taken (0, 1)
 	my $name =
 	  $slot_taken ? 'late caller, slot taken' : 'late caller, slot free';
 	hold_pg_dump($node, 1);
-	($id, $session) = start_in_background($node, 'db',
-		{ destination => "late$slot_taken" });
+	($id, $session) =
+	  start_in_background($node, 'db', { destination => "late$slot_taken" });
 	wait_held($node);
 	my $pid = caller_pid();
 	kill 'STOP', $pid or die;
@@ -171,6 +172,7 @@ foreach my $slot_taken (0, 1)
 		"SELECT count(*) = 1 FROM backup_history WHERE backup_id = $id AND status = 'completed'"
 	) or die;
 	my $second;
+
 	if ($slot_taken)
 	{
 		hold_pg_dump($node, 1);
@@ -213,8 +215,8 @@ my $own = new_session($node, 'db');
 session_query($own,
 	'BEGIN; LOCK TABLE t, v; TRUNCATE u; DROP VIEW v; LOCK TABLE pg_class IN EXCLUSIVE MODE'
 );
-$id = session_query($own,
-	'SELECT ' . start_sql(destination => 'own', jobs => 1));
+$id =
+  session_query($own, 'SELECT ' . start_sql(destination => 'own', jobs => 1));
 is(wait_backup($node, $id),
 	'completed', "a caller who has users' tables locked")
   or diag(history($node, $id, 'error'));

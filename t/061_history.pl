@@ -51,7 +51,7 @@ release_pg_dump($node);
 poll_perl(sub { progress($node, $id, 'count(*)') eq '0' },
 	'the backup to end');
 is_status($id, 'completed', qr/^$/, 'completed, but not recorded');
-is( history($node, $id, 'finished_at BETWEEN started_at AND now()'),
+is(history($node, $id, 'finished_at BETWEEN started_at AND now()'),
 	't', 'when it was completed');
 chmod 0700, $history or die $!;
 $node->restart;
@@ -65,7 +65,9 @@ chmod 0555, $history or die $!;
 $node->safe_psql('postgres', "SELECT cancel_backup($id)");
 poll_perl(sub { progress($node, $id, 'count(*)') eq '0' },
 	'the backup to end');
-is_status($id, 'failed', qr/could not be recorded.*server log/s,
+is_status(
+	$id, 'failed',
+	qr/could not be recorded.*server log/s,
 	'not completed, and not recorded');
 chmod 0700, $history or die $!;
 release_pg_dump($node);
@@ -94,12 +96,13 @@ sub killed
 }
 my $lost = qr/the server stopped or crashed/;
 killed('killed after the renaming', 'completed', qr/^$/);
-is(history($node, $id, 'datname || usename || jobs'),
+is( history($node, $id, 'datname || usename || jobs'),
 	'db' . $node->safe_psql('db', 'SELECT current_user') . '2',
 	'what else is known');
 killed('killed before the renaming',
 	'failed', $lost, sub { File::Path::rmtree($_[0]) });
-killed('another backup is there',
+killed(
+	'another backup is there',
 	'failed', $lost,
 	sub {
 		my ($archive) = @_;
@@ -117,7 +120,8 @@ killed('a file instead of a directory',
 	sub { File::Path::rmtree($_[0]); append_to_file($_[0], 'x') });
 
 # Damaged files
-my @ids = split /\n/, $node->safe_psql('postgres',
+my @ids = split /\n/,
+  $node->safe_psql('postgres',
 	'SELECT backup_id FROM backup_history ORDER BY 1');
 foreach my $case (
 	[ 'empty', '' ],
@@ -126,12 +130,12 @@ foreach my $case (
 	[ 'an array', '[]' ],
 	[ 'another object', '{"backup_id": 1}' ],
 	[ 'cut off', substr($recorded, 0, 200) ],
-	[ 'no status', $recorded =~ s/ "status": "completed",\n//r ],
-	[ 'an unknown status', $recorded =~ s/"completed"/"competent"/r ],
-	[ 'a time that is none', $recorded =~ s/("finished_at": ").../$1x/r ],
+	[ 'no status', $recorded             =~ s/ "status": "completed",\n//r ],
+	[ 'an unknown status', $recorded     =~ s/"completed"/"competent"/r ],
+	[ 'a time that is none', $recorded   =~ s/("finished_at": ").../$1x/r ],
 	[ 'a number that is none', $recorded =~ s/"datid": \d+/"datid": "x"/r ],
-	[ 'a byte changed', $recorded =~ s/"jobs": 2/"jobs": 3/r ],
-	[ 'no UTF-8', $recorded =~ s/killed/k\xfflled/r ])
+	[ 'a byte changed', $recorded        =~ s/"jobs": 2/"jobs": 3/r ],
+	[ 'no UTF-8', $recorded              =~ s/killed/k\xfflled/r ])
 {
 	my ($name, $content) = @$case;
 	unlink "$history/$id.json";

@@ -83,7 +83,8 @@ foreach my $case (
 	[
 		'toc.dat missing',
 		sub { unlink "$_[0]/toc.dat" },
-		qr/toc\.dat/, 'made again'
+		qr/toc\.dat/,
+		'made again'
 	],
 	[
 		'the directory is gone',
@@ -130,7 +131,7 @@ foreach my $link (0, 1)
 	my $destination = history($node, $id, 'destination');
 	ok(!-e $destination, "$name: no destination");
 	is( join(' ',
-			map { slurp_file("$precious/$_") }
+			map       { slurp_file("$precious/$_") }
 			sort grep { !/^\.\.?$/ } slurp_dir($precious)),
 		'precious precious precious',
 		"$name: what is there is left alone");
@@ -152,20 +153,22 @@ foreach my $link (0, 1)
 	ok(!-e $destination, 'strange files: no destination');
 	is( join(' ', sort grep { !/^\.\.?$/ } slurp_dir("$destination.partial")),
 		'subdirectory',
-		'strange files: only what no backup makes is left'
-	);
+		'strange files: only what no backup makes is left');
 }
 
 # The destination is taken when the backup ends
 foreach my $case (
-	[ 'a directory with a file', sub { mkdir $_[0]; append_to_file("$_[0]/x", 'x') } ],
+	[
+		'a directory with a file',
+		sub { mkdir $_[0]; append_to_file("$_[0]/x", 'x') }
+	],
 	[ 'a file', sub { append_to_file($_[0], 'x') } ],
 	[ 'a link', sub { symlink $elsewhere, $_[0] } ])
 {
 	my ($name, $make) = @$case;
 	my $id = meddle(sub { $make->($_[0] =~ s/\.partial$//r) });
-	is(history($node, $id, 'status'), 'failed',
-		"$name at the destination: failed");
+	is(history($node, $id, 'status'),
+		'failed', "$name at the destination: failed");
 	like(
 		history($node, $id, 'error'),
 		qr/could not rename directory ".*\.partial" to/,

@@ -38,7 +38,8 @@ foreach my $case (
 		'58P02', qr/destination ".*\/dangling" is a symbolic link/
 	],
 	[
-		'a link to itself', { destination => 'loop' },
+		'a link to itself',
+		{ destination => 'loop' },
 		'58P02', qr/destination ".*\/loop" is a symbolic link/
 	],
 	[
@@ -50,17 +51,20 @@ foreach my $case (
 	[
 		'named as if unfinished',
 		{ destination => 'x.partial' },
-		'22023', qr/destination "\Q$dir\E\/x\.partial" ends in "\.partial".*HINT/s
+		'22023',
+		qr/destination "\Q$dir\E\/x\.partial" ends in "\.partial".*HINT/s
 	],
 	[
 		'named as if unfinished, with a slash',
 		{ destination => "$dir/x.partial/" },
-		'22023', qr/ends in "\.partial"/
+		'22023',
+		qr/ends in "\.partial"/
 	],
 	[
 		'name too long',
 		{ destination => 'x' x 300 },
-		'58P03', qr/destination .*: File name too long/
+		'58P03',
+		qr/destination .*: File name too long/
 	],
 	[
 		'name too long with its suffix',
@@ -71,12 +75,14 @@ foreach my $case (
 	[
 		'a name too long in the middle',
 		{ destination => "$dir/" . ('x' x 300) . '/x' },
-		'58P03', qr/could not access directory .*: File name too long/
+		'58P03',
+		qr/could not access directory .*: File name too long/
 	],
 	[
 		'a pattern too long',
 		{ include => [ '[' . ('ab' x 70_000) . 't]' ] },
-		'54000', qr/could not start pg_dump: Argument list too long.*HINT:.*pattern/s
+		'54000',
+		qr/could not start pg_dump: Argument list too long.*HINT:.*pattern/s
 	])
 {
 	my ($name, $args, $sqlstate, $expected) = @$case;

@@ -22,17 +22,24 @@ foreach my $wal_level (qw(replica logical))
 		CREATE TABLE prices AS SELECT i, i * 1.5 AS price FROM generate_series(1, 100) i;
 		CREATE TABLE t AS SELECT 1 AS a;
 		CREATE FUNCTION long() RETURNS text LANGUAGE sql AS $$SELECT '}
-		  . join('', map { chr(97 + ($_ * 7919 + int($_ / 26)) % 26) } 1 .. 20_000)
+		  . join('',
+			map { chr(97 + ($_ * 7919 + int($_ / 26)) % 26) } 1 .. 20_000)
 		  . q{'$$;
 		ANALYZE prices;
 		CHECKPOINT;});
 
 	foreach my $patterns (
 		['p*'],
-		$wal_level eq 'logical' ? () :
-		(
-			['*'], ['pg_class'], ['t|pg_proc'], [ 'pg_authid', 'prices' ],
-			[ 'pg_catalog.pg_largeobject*', 'information_schema.sql_features' ]))
+		$wal_level eq 'logical'
+		? ()
+		: ( ['*'],
+			['pg_class'],
+			['t|pg_proc'],
+			[ 'pg_authid', 'prices' ],
+			[
+				'pg_catalog.pg_largeobject*',
+				'information_schema.sql_features'
+			]))
 	{
 		my $stock = $node->basedir . '/stock';
 		$node->run_log(
@@ -46,7 +53,8 @@ foreach my $wal_level (qw(replica logical))
 			name => "$wal_level: @$patterns");
 		archives_equal($node, $backup, $stock,
 			"$wal_level: @$patterns: as pg_dump's");
-		$node->command_ok([ verify_command($node, $backup) ],
+		$node->command_ok(
+			[ verify_command($node, $backup) ],
 			"$wal_level: @$patterns: verifies");
 		File::Path::rmtree($stock);
 	}
@@ -92,8 +100,7 @@ foreach my $wal_level (qw(replica logical))
 	is(wait_backup($node, $id),
 		'completed', "$wal_level: catalogs rewritten meanwhile")
 	  or diag(history($node, $id, 'error'));
-	same_text(
-		$rows->(backup_dir($node) . '/meanwhile'),
+	same_text($rows->(backup_dir($node) . '/meanwhile'),
 		$rows->($stock), "$wal_level: and all rows are those of the start");
 	no_orphans($node, "$wal_level: no orphans", 'db');
 	$node->stop;

@@ -11,7 +11,8 @@ use Test::More;
 use BackupBgwTest;
 
 my $node = new_node('main');
-my $sql = q{CREATE TABLE big AS SELECT i, repeat('x', 1000) AS t FROM generate_series(1, 3000) i};
+my $sql =
+  q{CREATE TABLE big AS SELECT i, repeat('x', 1000) AS t FROM generate_series(1, 3000) i};
 create_db($node, 'db', sql => $sql);
 $node->safe_psql(
 	'db', q{
@@ -25,9 +26,8 @@ my $n = 0;
 sub start_slow
 {
 	my ($db, $role) = @_;
-	my $id = $node->safe_psql(
-		$db,
-		($role ? "SET ROLE $role; " : '')
+	my $id = $node->safe_psql($db,
+			($role ? "SET ROLE $role; " : '')
 		  . 'SELECT '
 		  . start_sql(destination => 'slow-' . ++$n, max_rate => '10kB'));
 	$node->poll_query_until('postgres',
@@ -49,14 +49,16 @@ sub ended
 my $id = start_slow('db');
 $node->safe_psql('postgres', "SET ROLE boss; SELECT cancel_backup($id)");
 ended(
-	$id, 'cancelled',
+	$id,
+	'cancelled',
 	qr/^the backup was cancelled\nDETAIL:  By role "boss", in the process with PID \d+\.$/,
 	'cancel_backup()');
 $id = start_slow('db');
 $node->safe_psql('postgres',
 	'SELECT pg_cancel_backend(' . progress($node, $id, 'pid') . ')');
 ended(
-	$id, 'cancelled',
+	$id,
+	'cancelled',
 	qr/^the backup was cancelled\nDETAIL:  By a signal to one of its processes, such as that of pg_cancel_backend\(\)\.$/,
 	'pg_cancel_backend()');
 
@@ -65,13 +67,16 @@ $id = start_slow('db');
 $node->safe_psql('postgres',
 	'SELECT pg_terminate_backend(' . progress($node, $id, 'pid') . ')');
 ended(
-	$id, 'failed',
+	$id,
+	'failed',
 	qr/^the leader of the backup was terminated\nDETAIL:  By a signal, such as that of pg_terminate_backend\(\)\.$/m,
 	'pg_terminate_backend()');
 create_db($node, 'doomed', sql => $sql);
 $id = start_slow('doomed');
 $node->safe_psql('postgres', 'DROP DATABASE doomed WITH (FORCE)');
-ended($id, 'failed', qr/^database "doomed" was dropped with FORCE\b/,
+ended(
+	$id, 'failed',
+	qr/^database "doomed" was dropped with FORCE\b/,
 	'DROP DATABASE');
 
 # The end of the server
@@ -81,10 +86,11 @@ foreach my $mode (qw(smart fast immediate))
 	$node->stop($mode);
 	$node->start;
 	ended(
-		$id, 'failed',
-		$mode eq 'immediate' ?
-		  qr/^the server stopped or crashed during the backup$/ :
-		  qr/^the server was shut down\b/,
+		$id,
+		'failed',
+		$mode eq 'immediate'
+		? qr/^the server stopped or crashed during the backup$/
+		: qr/^the server was shut down\b/,
 		"$mode shutdown");
 }
 # with pg_dump
@@ -99,7 +105,9 @@ foreach my $mode (qw(fast))
 	) or die 'pg_dump does not wait';
 	$node->stop($mode);
 	$node->start;
-	ended($id, 'failed', qr/^the server was shut down\b/,
+	ended(
+		$id, 'failed',
+		qr/^the server was shut down\b/,
 		"$mode shutdown while pg_dump runs");
 	eval { $session->quit };
 }
@@ -117,7 +125,8 @@ foreach my $running (1, 0)
 		);
 		if ($may)
 		{
-			is($out, $running ? 'running' : 'cancelled',
+			is( $out,
+				$running ? 'running' : 'cancelled',
 				"$when: wait_backup() by $role");
 		}
 		else

@@ -39,7 +39,9 @@ foreach my $setting (
 	q{lc_messages = 'C.UTF-8'},
 	(major($node) >= 17 ? (q{transaction_timeout = '1ms'}) : ()))
 {
-	foreach my $object ('DATABASE db', qq{ROLE "$user"},
+	foreach my $object (
+		'DATABASE db',
+		qq{ROLE "$user"},
 		qq{ROLE "$user" IN DATABASE db})
 	{
 		my $name = "$setting of $object";
@@ -78,7 +80,7 @@ SKIP:
 	session_query($sessions[0], 'SELECT 1');
 	hold_pg_dump($node, 1);
 	$sessions[0]->query_until(qr/^calling$/m,
-		"\\set VERBOSITY verbose\n\\echo calling\nSELECT "
+			"\\set VERBOSITY verbose\n\\echo calling\nSELECT "
 		  . start_sql(destination => 'crowd')
 		  . ";\n\\echo returned\n");
 	wait_held($node);

@@ -21,7 +21,8 @@ typedef struct BbgwHistoryEntry
 	const char *status;			/* "running", "completed", "failed",
 								 * "cancelled", or "unknown" if damaged */
 	Oid			roleid;			/* who started it; InvalidOid: not known */
-	const char *damage;			/* what is wrong with the record; NULL: nothing */
+	const char *damage;			/* what is wrong with the record; NULL:
+								 * nothing */
 } BbgwHistoryEntry;
 
 extern void bbgw_history_init(void);

@@ -328,7 +328,7 @@ static void
 report_no_connection(const char *text)
 {
 	const char *const hint =
-		"Set backup_bgw.conninfo so that the operating system user of the server can connect as a superuser without being asked for a password.";
+	"Set backup_bgw.conninfo so that the operating system user of the server can connect as a superuser without being asked for a password.";
 
 	if (says(text, "sorry, too many clients already"))
 		ereport(ERROR,
