@@ -28,14 +28,21 @@ my $n = 0;
 sub meddle
 {
 	my ($change) = @_;
-	my $destination = "$dir/" . ++$n;
-	my $id = start_backup(
-		$node, 'db',
-		destination => $destination,
-		jobs => 2,
-		compression => 'none',
-		max_rate => '1MB');
-	my $worker = hold_worker($node, $id, 'public.big');
+	my ($destination, $id, $worker);
+
+	# the slower, the sooner is a worker met; but then it has to go on as slowly
+	foreach my $rate (qw(1MB 200kB 40kB))
+	{
+		$destination = "$dir/" . ++$n;
+		$id = start_backup(
+			$node, 'db',
+			destination => $destination,
+			jobs => 2,
+			compression => 'none',
+			max_rate => $rate);
+		$worker = hold_worker($node, $id, 'public.big');
+		last if $worker;
+	}
 	ok($worker, 'a worker is held');
 	$node->poll_query_until('postgres',
 		"SELECT tables_done = 1 FROM backup_progress WHERE backup_id = $id")
