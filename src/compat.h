@@ -18,7 +18,10 @@
 #include "common/relpath.h"
 #include "executor/executor.h"
 #include "storage/fd.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
 #include "storage/smgr.h"
+#include "utils/fmgroids.h"
 #include "utils/rel.h"
 
 #if PG_VERSION_NUM < 150000
@@ -138,6 +141,83 @@ bbgw_file_write(File file, const void *data, int amount, off_t offset,
 #define BBGW_JUMBLE_STATE JumbleState
 #else
 #define BBGW_JUMBLE_STATE const JumbleState
+#endif
+
+/* 19 lets planner_hook know of EXPLAIN */
+#if PG_VERSION_NUM < 190000
+#define BBGW_PLANNER_PARAMS \
+	Query *parse, const char *query_string, int cursorOptions, \
+	ParamListInfo boundParams
+#define BBGW_PLANNER_ARGS parse, query_string, cursorOptions, boundParams
+#else
+#define BBGW_PLANNER_PARAMS \
+	Query *parse, const char *query_string, int cursorOptions, \
+	ParamListInfo boundParams, ExplainState *es
+#define BBGW_PLANNER_ARGS parse, query_string, cursorOptions, boundParams, es
+#endif
+
+/* 17 added an argument */
+static inline bool
+bbgw_lock_is_mine(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM < 170000
+	return LockHeldByMe(tag, mode);
+#else
+	return LockHeldByMe(tag, mode, false);
+#endif
+}
+
+/* 18 added an argument */
+static inline LOCALLOCK *
+bbgw_lock_acquire(const LOCKTAG *tag, LOCKMODE mode)
+{
+	LOCALLOCK  *locallock;
+
+#if PG_VERSION_NUM < 180000
+	(void) LockAcquireExtended(tag, mode, false, false, true, &locallock);
+#else
+	(void) LockAcquireExtended(tag, mode, false, false, true, &locallock,
+							   false);
+#endif
+	return locallock;
+}
+
+/* 18 put slots for fast-path locks into groups; is there one in use near it? */
+#if PG_VERSION_NUM < 180000
+#define BBGW_FAST_PATH_SLOTS		  FP_LOCK_SLOTS_PER_BACKEND
+#define bbgw_fast_path_in_use(slot) (MyProc->fpLockBits != 0)
+#else
+#define BBGW_FAST_PATH_SLOTS		  FastPathLockSlotsPerBackend()
+#define bbgw_fast_path_in_use(slot) \
+	(MyProc->fpLockBits[(slot) / FP_LOCK_SLOTS_PER_GROUP] != 0)
+#endif
+
+/*
+ * My locks in a partition of the lock table, one after another; NULL is before
+ * the first and after the last.  16 made another list of them.
+ */
+static inline PROCLOCK *
+bbgw_next_lock(int partition, PROCLOCK *lock)
+{
+#if PG_VERSION_NUM < 160000
+	SHM_QUEUE  *queue = &MyProc->myProcLocks[partition];
+
+	return (PROCLOCK *) SHMQueueNext(queue, lock ? &lock->procLink : queue,
+									 offsetof(PROCLOCK, procLink));
+#else
+	dlist_head *list = &MyProc->myProcLocks[partition];
+
+	if (lock ? !dlist_has_next(list, &lock->procLink) : dlist_is_empty(list))
+		return NULL;
+	return dlist_container(PROCLOCK, procLink,
+						   lock ? dlist_next_node(list, &lock->procLink) :
+						   dlist_head_node(list));
+#endif
+}
+
+/* 18 added it, pg_dump calls it */
+#ifndef F_PG_GET_SEQUENCE_DATA
+#define F_PG_GET_SEQUENCE_DATA InvalidOid
 #endif
 
 #endif							/* BBGW_COMPAT_H */

@@ -33,6 +33,10 @@
 
 #include "errors.h"
 
+/* names of snapshots: backup_bgw:<id>, and for pg_dump backup_bgw:<id>:<token> */
+#define BBGW_SNAPSHOT_PREFIX "backup_bgw:"
+#define BBGW_TOKEN_LENGTH 32	/* hexadecimal digits */
+
 typedef enum BbgwState
 {
 	BBGW_FREE,
@@ -97,7 +101,9 @@ typedef struct BbgwBackup
 	bool		cancelled;		/* the leader is to give up */
 	NameData	cancelled_by;	/* the role that wants it to */
 	int			cancelled_by_pid;
-	bool		dump_wanted;	/* pg_dump's session has not come yet */
+	char		dump_token[BBGW_TOKEN_LENGTH + 1];	/* pg_dump's session is to
+													 * name it; empty: none is
+													 * wanted */
 	BbgwPhase	phase;
 	int			leader_pid;
 	int			dump_pid;		/* server process pg_dump talks to */

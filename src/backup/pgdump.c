@@ -43,6 +43,7 @@ static int	child_status = 0;
 static char stderr_text[STDERR_SIZE + 1];
 static int	stderr_len = 0;
 static char *connection_tried = NULL;
+static const char *snapshot_token = NULL;
 
 /*
  * The path of pg_dump.  Raises an error if it is not there.
@@ -125,7 +126,8 @@ make_arguments(const BbgwBackup *backup, const BbgwRequest *request,
 	args = lappend(args, "--no-sync");	/* likewise */
 	args = lappend(args, "--no-password");
 	args = lappend(args, psprintf("--encoding=%s", GetDatabaseEncodingName()));
-	args = lappend(args, psprintf("--snapshot=backup_bgw:" INT64_FORMAT, backup->id));
+	args = lappend(args, psprintf("--snapshot=%s" INT64_FORMAT ":%s",
+								  BBGW_SNAPSHOT_PREFIX, backup->id, snapshot_token));
 	args = lappend(args, psprintf("--file=%s", directory));
 	foreach(lc, request->include)
 		args = lappend(args, psprintf("--table=%s", (char *) lfirst(lc)));
@@ -228,12 +230,13 @@ wait_for_exec(int error_fd)
 }
 
 /*
- * Starts pg_dump, to write into the existing empty directory.  Raises an error
- * if there can be no child.  What comes of it, bbgw_pgdump_poll() tells.
+ * Starts pg_dump, to write into the existing empty directory.  "token", which
+ * outlives it, makes its session known as the backup's.  Raises an error if
+ * there can be no child.  What comes of it, bbgw_pgdump_poll() tells.
  */
 void
 bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
-				  const char *directory)
+				  const char *token, const char *directory)
 {
 	StringInfoData conninfo;
 	char	  **argv;
@@ -245,6 +248,7 @@ bbgw_pgdump_start(const BbgwBackup *backup, const BbgwRequest *request,
 
 	stderr_len = 0;
 	stderr_text[0] = '\0';
+	snapshot_token = token;
 	connection_tried = default_conninfo(backup);
 	initStringInfo(&conninfo);
 	appendStringInfoString(&conninfo, connection_tried);
@@ -366,6 +370,10 @@ report_failure(int status, bool connected)
 				*p = '?';
 	if (stderr_len == 0)
 		text = wait_result_to_str(status);
+
+	/* pg_dump shows the statement that failed */
+	for (char *p = text; (p = strstr(p, snapshot_token)) != NULL;)
+		memset(p, '*', strlen(snapshot_token));
 
 	if (!connected)
 		report_no_connection(text);

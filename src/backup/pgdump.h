@@ -15,7 +15,7 @@
 extern char *bbgw_pgdump_find(void);
 extern void bbgw_pgdump_start(const BbgwBackup *backup,
 							  const BbgwRequest *request,
-							  const char *directory);
+							  const char *token, const char *directory);
 extern bool bbgw_pgdump_poll(long timeout);
 extern bool bbgw_pgdump_deadlocked(void);
 extern void bbgw_pgdump_result(bool connected);

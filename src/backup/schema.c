@@ -4,10 +4,11 @@
  *	  The schema phase of a backup: pg_dump as of S.
  *
  * pg_dump runs as a child (pgdump.c); the session it connects to puts itself
- * as of S (asof_session.c).  While it runs its session is looked after: it
- * must not wait for the locks of others for long (lockpass.c).  Should it be
- * chosen to break a deadlock all the same, with REINDEX of a catalog for
- * instance, pg_dump is run again, as of the same S.
+ * as of S (asof_session.c), where a token makes it known as the backup's.  While
+ * it runs its session is looked after: it must not wait for the locks of others
+ * for long (lockpass.c).  Should it be chosen to break a deadlock all the same,
+ * with REINDEX of a catalog for instance, pg_dump is run again, as of the same
+ * S.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -26,16 +27,33 @@
 /* deadlocks are rare; one that comes back each time has a reason */
 #define MAX_TRIES 5
 
+/*
+ * A word that nobody can guess, for one session.
+ */
+static void
+make_token(char *token)
+{
+	uint8		random[BBGW_TOKEN_LENGTH / 2];
+
+	if (!pg_strong_random(random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(token + 2 * i, 3, "%02x", random[i]);
+}
+
 static void
 launch(BbgwSchemaRun *run)
 {
+	make_token(run->token);
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	run->backup->dump_wanted = true;
+	strlcpy(run->backup->dump_token, run->token, sizeof(run->token));
 	run->backup->dump_pid = 0;
 	LWLockRelease(bbgw_shared->lock);
 
 	run->tries++;
-	bbgw_pgdump_start(run->backup, run->request,
+	bbgw_pgdump_start(run->backup, run->request, run->token,
 					  bbgw_archive_directory(run->archive));
 }
 
@@ -45,6 +63,10 @@ launch(BbgwSchemaRun *run)
 static bool
 try_again(BbgwSchemaRun *run)
 {
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	run->backup->dump_token[0] = '\0';
+	LWLockRelease(bbgw_shared->lock);
+
 	if (!bbgw_pgdump_deadlocked() || run->tries == MAX_TRIES)
 		return false;
 

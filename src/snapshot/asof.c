@@ -35,7 +35,6 @@
 #include "storage/procarray.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "snapshot/asof.h"
@@ -79,6 +78,22 @@ hide_virtual_transaction(void)
 	VirtualXactLockTableCleanup();
 }
 
+/*
+ * Raises an error if the transaction has written.  It would have done so
+ * through the index files of S, which may not be those of the present any
+ * more.  So far that is harmless: index entries, in whatever files, of row
+ * versions that will never have been there.
+ */
+void
+bbgw_asof_check_unwritten(void)
+{
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot write in a transaction that uses the snapshot of a backup"),
+				 errdetail("A transaction ID has been assigned.")));
+}
+
 static void
 asof_teardown(void)
 {
@@ -102,6 +117,7 @@ asof_xact_callback(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
+			bbgw_asof_check_unwritten();
 
 			/*
 			 * Left to the resource owner, S would be warned of as a leak, and
@@ -302,46 +318,15 @@ bbgw_asof_active(void)
 }
 
 /*
- * Makes the settings that every process as of S needs, for the rest of the
- * transaction in a session, for good in a background worker:
- *
- * The statistics of dropped tables must not come back to life, and parallel
- * workers would not be as of S.
+ * Makes the setting that every process as of S needs, for the rest of the
+ * transaction in a session, for good in a background worker: the statistics of
+ * dropped tables must not come back to life.
  */
 void
 bbgw_asof_settings(void)
 {
-	static const char *const settings[][2] = {
-		{"track_counts", "off"},
-		{"max_parallel_workers_per_gather", "0"},
-	};
-
-	for (size_t i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1],
-								 PGC_SUSET, PGC_S_SESSION,
-								 stay_asof || !IsTransactionState() ?
-								 GUC_ACTION_SET :
-								 GUC_ACTION_LOCAL,
-								 true, 0, false);
-}
-
-/*
- * Gives back the locks on relations that the transaction has piled up.  As of
- * S no definition changes whatever others do, so the locks served nobody.  To
- * be called when no statement is under way.  Open cursors have theirs apart.
- */
-void
-bbgw_release_locks(void)
-{
-	ResourceOwner save = CurrentResourceOwner;
-
-	if (save != NULL)
-		LockReleaseCurrentOwner(NULL, 0);
-	if (save != TopTransactionResourceOwner &&
-		TopTransactionResourceOwner != NULL)
-	{
-		CurrentResourceOwner = TopTransactionResourceOwner;
-		LockReleaseCurrentOwner(NULL, 0);
-		CurrentResourceOwner = save;
-	}
+	(void) set_config_option("track_counts", "off", PGC_SUSET, PGC_S_SESSION,
+							 stay_asof || !IsTransactionState() ?
+							 GUC_ACTION_SET : GUC_ACTION_LOCAL,
+							 true, 0, false);
 }

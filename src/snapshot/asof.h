@@ -21,8 +21,8 @@
 
 #include "backup_bgw.h"
 
-#include "nodes/pg_list.h"
 #include "storage/dsm.h"
+#include "utils/resowner.h"
 #include "utils/snapshot.h"
 
 /* asof.c */
@@ -34,11 +34,12 @@ extern void bbgw_asof_begin(dsm_handle handle, int holder_pid, bool own_files);
 extern void bbgw_asof_commit(void);
 extern void bbgw_asof_leave(void);
 extern bool bbgw_asof_active(void);
+extern void bbgw_asof_check_unwritten(void);
 extern void bbgw_asof_settings(void);
-extern void bbgw_release_locks(void);
 
-/* asof_files.c */
-extern void bbgw_asof_check_files(List *range_table, int64 backup_id);
+/* asof_locks.c */
+extern void bbgw_release_locks(void);
+extern void bbgw_release_cursor_locks(ResourceOwner portal);
 
 /* asof_session.c */
 extern void bbgw_asof_session_init(void);

@@ -7,8 +7,10 @@
  * its S: as soon as the backup has read a table, or has ended, the table's
  * files of that time may be unlinked, and then look empty for a while, instead
  * of being missing.  So after a query, the files of its tables are looked at.
- * One that pg_class names now, or that the guard keeps now, has been there all
- * the time: neither ever comes back.
+ * One that pg_class names now, or else one that the guard has preserved and
+ * still keeps, has been there all the time: neither ever comes back.  Who
+ * unlinks a file that the guard could not preserve marks the guard as failed
+ * first; what was preserved for a backup that has failed is not kept any more.
  *
  * pg_dump's session needs no such look.  The backup is not through with any
  * file before pg_dump is.
@@ -19,50 +21,20 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/transam.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "nodes/parsenodes.h"
-#include "utils/fmgroids.h"
 #include "utils/relcache.h"
-#include "utils/snapmgr.h"
 
 #include "guard/guard_parties.h"
-#include "snapshot/asof.h"
+#include "snapshot/asof_session.h"
 
 /*
- * Does pg_class say at this moment, not as of S, that this is the relation's
- * file?
+ * Is the file, which is not the present one, preserved for the backup?  It was
+ * marked so before its transaction committed.
  */
 static bool
-is_current(Oid relid, RelFileNumber number)
-{
-	Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		same = false;
-
-	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	InvalidateCatalogSnapshot();
-	scan = systable_beginscan(pg_class, ClassOidIndexId, true,
-							  GetNonHistoricCatalogSnapshot(RelationRelationId), 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		same = ((Form_pg_class) GETSTRUCT(tuple))->relfilenode == number;
-	systable_endscan(scan);
-	table_close(pg_class, AccessShareLock);
-	InvalidateCatalogSnapshot();
-	return same;
-}
-
-static bool
-is_guarded(BbgwParties *parties, int64 backup_id,
-		   const RelFileLocator *locator)
+is_preserved(BbgwParties *parties, int64 backup_id,
+			 const RelFileLocator *locator)
 {
 	for (int i = 0; i < parties->n; i++)
 	{
@@ -70,7 +42,9 @@ is_guarded(BbgwParties *parties, int64 backup_id,
 
 		if (parties->party[i].id == backup_id &&
 			bbgw_party_needs(&parties->party[i], locator->spcOid,
-							 locator->relNumber, &file))
+							 locator->relNumber, &file) &&
+			file != NULL &&
+			(pg_atomic_read_u32(&file->flags) & BBGW_FILE_PRESERVED) != 0)
 			return true;
 	}
 	return false;
@@ -97,8 +71,9 @@ is_whole(BbgwParties *parties, int64 backup_id, Oid relid)
 		more = RelationGetIndexList(rel);
 	whole = !RELKIND_HAS_STORAGE(rel->rd_rel->relkind) ||
 		rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP ||
-		is_guarded(parties, backup_id, &locator) ||
-		is_current(relid, locator.relNumber);
+		RelationIsMapped(rel) ||
+		locator.relNumber == bbgw_present_file(relid) ||
+		is_preserved(parties, backup_id, &locator);
 	RelationClose(rel);
 
 	foreach(lc, more)
@@ -106,9 +81,36 @@ is_whole(BbgwParties *parties, int64 backup_id, Oid relid)
 	return whole;
 }
 
+static void
+check_file(BbgwParties *parties, Oid relid, int64 backup_id)
+{
+	Relation	rel;
+
+	if (is_whole(parties, backup_id, relid))
+		return;
+	rel = RelationIdGetRelation(relid);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("rows of relation \"%s\" as of the snapshot of backup " INT64_FORMAT " are gone",
+					RelationIsValid(rel) ? RelationGetRelationName(rel) : "?", backup_id),
+			 errdetail("It was truncated, rewritten or dropped, and the backup no longer needs what it was.")));
+}
+
 /*
- * Raises an error if one of these relations, as of the S of this backup, may
- * have looked empty.  To be called as of S after they have been read.
+ * Raises an error if a relation, as of the S of this backup, may have looked
+ * empty.  To be called as of S after it has been read.
+ */
+void
+bbgw_asof_check_file(Oid relid, int64 backup_id)
+{
+	BbgwParties *parties = bbgw_parties_find();
+
+	check_file(parties, relid, backup_id);
+	bbgw_parties_free(parties);
+}
+
+/*
+ * The same for all relations of a query.
  */
 void
 bbgw_asof_check_files(List *range_table, int64 backup_id)
@@ -120,18 +122,8 @@ bbgw_asof_check_files(List *range_table, int64 backup_id)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
-		if (rte->rtekind == RTE_RELATION &&
-			rte->relid >= FirstNormalObjectId &&
-			!is_whole(parties, backup_id, rte->relid))
-		{
-			Relation	rel = RelationIdGetRelation(rte->relid);
-
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("rows of relation \"%s\" as of the snapshot of backup " INT64_FORMAT " are gone",
-							RelationIsValid(rel) ? RelationGetRelationName(rel) : "?", backup_id),
-					 errdetail("It was truncated, rewritten or dropped, and the backup no longer needs what it was.")));
-		}
+		if (rte->rtekind == RTE_RELATION)
+			check_file(parties, rte->relid, backup_id);
 	}
 	bbgw_parties_free(parties);
 }

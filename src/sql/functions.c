@@ -34,6 +34,7 @@
 #include "bgworker.h"
 #include "guard/guard_shmem.h"
 #include "privileges.h"
+#include "snapshot/asof.h"
 #include "sql/own_locks.h"
 
 PG_FUNCTION_INFO_V1(start_backup);
@@ -234,6 +235,10 @@ start_backup(PG_FUNCTION_ARGS)
 
 	bbgw_require_preload();
 	bbgw_require_privilege();
+	if (bbgw_asof_active())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot start a backup in a transaction that uses the snapshot of a backup")));
 	bbgw_require_no_catalog_locked();
 	if (RecoveryInProgress())
 		ereport(ERROR,
