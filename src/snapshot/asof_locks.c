@@ -133,10 +133,11 @@ bbgw_release_cursor_locks(ResourceOwner portal)
 	find_locks(&held);
 	if (held.n > 0)
 	{
-		release_locks_of(CurrentResourceOwner, &held);
-		if (CurrentResourceOwner != TopTransactionResourceOwner)
-			release_locks_of(TopTransactionResourceOwner, &held);
-		if (portal != NULL && portal != CurrentResourceOwner)
+		/* up to that of the transaction */
+		for (ResourceOwner owner = CurrentResourceOwner; owner != NULL;
+			 owner = ResourceOwnerGetParent(owner))
+			release_locks_of(owner, &held);
+		if (portal != NULL)
 			release_locks_of(portal, &held);
 	}
 	pfree(held.locks);
