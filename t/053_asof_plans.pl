@@ -26,6 +26,7 @@ create_db(
 		} @tables
 	  )
 	  . q{
+	CREATE TABLE bare AS SELECT generate_series(1, 1000) AS a;
 	CREATE TABLE parted (a int, b int) PARTITION BY RANGE (a);
 	CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (500);
 	CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (500) TO (2000) PARTITION BY RANGE (a);
@@ -54,7 +55,7 @@ foreach my $s ($session, $late)
 {
 	session_query($s, $parallel);
 	session_query($s,
-		'SET plan_cache_mode = force_generic_plan; PREPARE counting AS SELECT count(*) FROM truncated WHERE a > 0; EXECUTE counting'
+		'SET plan_cache_mode = force_generic_plan; PREPARE counting AS SELECT count(*) FROM bare; EXECUTE counting'
 	);
 }
 like(
@@ -70,7 +71,8 @@ session_query($late, $enter);
 
 $node->safe_psql(
 	'plans', q{
-	TRUNCATE truncated, parted_1, parted_21, child;
+	TRUNCATE bare, truncated, parted_1, parted_21, child;
+	INSERT INTO bare VALUES (1);
 	INSERT INTO truncated VALUES (1, 'new');
 	DROP TABLE dropped CASCADE;
 	ALTER TABLE rewritten ALTER a TYPE bigint;
@@ -87,22 +89,23 @@ is(session_query($late, 'EXECUTE counting'),
 	'1000', 'a plan prepared before, executed as of S');
 $late->quit;
 session_query($session, $enter);
+session_query($session, $parallel);
 is(session_query($session, 'EXECUTE counting'),
 	'1000', 'a parallel plan prepared before');
-is(session_query($session, 'SELECT count(*), sum(a) FROM truncated'),
+is(session_query($session, 'SELECT count(*), sum(a) FROM bare'),
 	'1000|500500', 'a query that would be parallel');
 unlike(
-	session_query($session, 'EXPLAIN SELECT count(*) FROM truncated'),
+	session_query($session, 'EXPLAIN SELECT count(*) FROM bare'),
 	qr/Gather/, 'is not');
 is( session_query(
 		$session,
-		"SET $force = on; SELECT count(*) FROM truncated; RESET $force"),
+		"SET $force = on; SELECT count(*) FROM bare; RESET $force"),
 	'1000',
 	"$force");
 is( session_query(
 		$session,
 		q{DO $$ BEGIN PERFORM set_config('parallel_setup_cost', '0', true);
-			IF (SELECT count(*) FROM rewritten) <> 1000 THEN RAISE 'wrong'; END IF; END $$; SELECT 'fine'}
+			IF (SELECT count(*) FROM bare) <> 1000 THEN RAISE 'wrong'; END IF; END $$; SELECT 'fine'}
 	),
 	'fine',
 	'in PL/pgSQL');

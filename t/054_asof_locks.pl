@@ -23,7 +23,7 @@ create_db(
 create_db(
 	$node, 'failed', sql => q{
 	CREATE TABLE t AS SELECT i, repeat('x', 100) FROM generate_series(1, 10000) i;
-	CREATE TABLE u AS SELECT 1 AS a;});
+	CREATE TABLE precious AS SELECT generate_series(1, 1000) AS a;});
 
 hold_pg_dump($node);
 my $id = start_backup($node, 'locks', destination => 'locks');
@@ -112,6 +112,36 @@ is(locks(), '', 'no lock is left');
 $session->quit;
 release_pg_dump($node);
 wait_backup($node, $id);
+
+# A table that is dropped when no callback looks any more, neither by name nor
+# because of one: a file is whole if it is the present one or was preserved.
+hold_pg_dump($node);
+$id = start_backup($node, 'failed');
+wait_held($node);
+$enter =~ s/backup_bgw:\d+/backup_bgw:$id/;
+$session = new_session($node, 'failed');
+session_query($session, '\set VERBOSITY verbose');
+session_query($session, $enter);
+$node->safe_psql(
+	'failed', q{
+	BEGIN;
+	CREATE TEMP TABLE own (a int) ON COMMIT DROP;
+	CREATE FUNCTION key(a int, b text DEFAULT (NULL::pg_temp.own)::text) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT a';
+	CREATE TABLE parted (a int) PARTITION BY RANGE (key(a));
+	ALTER TABLE parted ATTACH PARTITION precious FOR VALUES FROM (0) TO (10000);
+	COMMIT;});
+is($node->safe_psql('failed', q{SELECT to_regclass('precious')}),
+	'', 'a table is dropped by cascade at commit');
+$session->{stderr} = '';
+my $result = $session->query('SELECT count(*) FROM precious');
+like(
+	$result . $session->{stderr},
+	qr/^1000$|55000: rows of relation "precious"/,
+	'it is there as of S, or an error');
+session_query($session, 'ROLLBACK');
+release_pg_dump($node);
+wait_backup($node, $id);
+$session->quit;
 
 # A file that the guard could not preserve is not trusted, even if the backup
 # does not know yet that it has failed.
