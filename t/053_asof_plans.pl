@@ -179,6 +179,22 @@ unlike(
 	qr/Index Scan/,
 	'what is not there is not');
 
+# The relation cache may be emptied at any moment, also while the planner plans.
+# Builds with assertions can be told that it is, at each moment.
+SKIP:
+{
+	skip 'not a build that can empty caches', 2
+	  if session_query($session,
+		q{SELECT max_val FROM pg_settings WHERE name = 'debug_discard_caches'}
+	  ) eq '0';
+	session_query($session, 'SET debug_discard_caches = 1');
+	is(session_query($session, 'SELECT length(b) FROM truncated WHERE a = 7'),
+		'10000', 'while caches are emptied');
+	is(session_query($session, 'SELECT count(*) FROM parted WHERE a = 999'),
+		'1', 'while caches are emptied: partitions');
+	session_query($session, 'SET debug_discard_caches = 0');
+}
+
 # It changes from statement to statement, and while others have it locked.
 session_query($session,
 	'PREPARE by_key AS SELECT length(b) FROM untouched WHERE a = $1');

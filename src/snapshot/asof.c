@@ -143,17 +143,28 @@ asof_xact_callback(XactEvent event, void *arg)
 	}
 }
 
+/*
+ * What the server takes for the present snapshot it may give a command ID of
+ * its own, unless that is one of its static snapshots, which it copies before.
+ */
 static void
 asof_setup(Snapshot snapshot)
 {
+	static SnapshotData present;
+
 	if (!callback_registered)
 	{
 		RegisterXactCallback(asof_xact_callback, NULL);
 		callback_registered = true;
 	}
 
+	present = *snapshot;
+	present.copied = false;
+	present.active_count = 0;
+	present.regd_count = 0;
+
 	asof_snapshot = snapshot;
-	SetupHistoricSnapshot(snapshot, NULL);
+	SetupHistoricSnapshot(&present, NULL);
 }
 
 /*
