@@ -171,11 +171,7 @@ foreach my $case (
 		'LOCK TABLE of another mode',
 		'LOCK TABLE ONLY s.untouched IN ACCESS EXCLUSIVE MODE', ''
 	],
-	[
-		'COPY relation',
-		'COPY s.untouched TO stdout',
-		join("\n", 1 .. 10)
-	],
+	[ 'COPY relation', 'COPY s.untouched TO stdout', join("\n", 1 .. 10) ],
 	[
 		'COPY relation with columns',
 		'COPY s.t (id, old_name) TO stdout',

@@ -110,10 +110,12 @@ foreach my $sql (
 	"COPY (SELECT 1) TO PROGRAM 'touch $out'")
 {
 	session_query($session, "ROLLBACK; $enter");
-	like(session_error($session, $sql),
-		qr/ERROR:  25(006|001):/, "refused as of S: $sql");
+	like(
+		session_error($session, $sql),
+		qr/ERROR:  25(006|001):/,
+		"refused as of S: $sql");
 	session_query($session, 'COMMIT');
-	is( session_query($session, 'SELECT session_user, current_user'),
+	is(session_query($session, 'SELECT session_user, current_user'),
 		'steady|steady', "the session is who it was: $sql");
 }
 ok(!-e $out, 'no file is written');
@@ -122,9 +124,11 @@ ok(!-e $out, 'no file is written');
 session_query($session,
 	"$enter; DECLARE c CURSOR WITH HOLD FOR SELECT set_config('role', 'demoted', false)"
 );
-like(session_error($session, 'COMMIT'),
-	qr/25006: cannot set a role/, 'refused at commit');
-is( session_query($session, 'SELECT session_user, current_user'),
+like(
+	session_error($session, 'COMMIT'),
+	qr/25006: cannot set a role/,
+	'refused at commit');
+is(session_query($session, 'SELECT session_user, current_user'),
 	'steady|steady', 'the session is who it was');
 
 session_query($session, $enter);
@@ -142,7 +146,8 @@ like(session_error($session, 'FETCH 1 FROM c'),
 	$denied, 'revoked meanwhile: a cursor');
 session_query($session, 'ROLLBACK');
 $node->safe_psql('roles', 'ALTER ROLE midway SUPERUSER');
-foreach my $sql ('SELECT * FROM t', 'COPY t TO stdout', "SET work_mem = '1MB'")
+foreach
+  my $sql ('SELECT * FROM t', 'COPY t TO stdout', "SET work_mem = '1MB'")
 {
 	session_query($session, $enter);
 	$node->safe_psql('roles', 'ALTER ROLE midway NOSUPERUSER');

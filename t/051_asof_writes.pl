@@ -28,7 +28,8 @@ create_db(
 	SELECT pg_create_physical_replication_slot('before');});
 
 my $session = new_session($node, 'writes');
-session_query($session,
+session_query(
+	$session,
 	q{\set VERBOSITY verbose
 	CREATE TEMP TABLE own (a int);});
 
@@ -45,13 +46,14 @@ $node->safe_psql(
 	REINDEX TABLE pg_largeobject_metadata;
 	SELECT lo_from_bytea(500, 'made later');});
 
-my $state = q{SELECT (SELECT last_value FROM s), (SELECT count(*) FROM pg_replication_slots),
+my $state =
+  q{SELECT (SELECT last_value FROM s), (SELECT count(*) FROM pg_replication_slots),
 	(SELECT string_agg(oid::text, ' ' ORDER BY oid) FROM pg_largeobject_metadata),
 	(SELECT count(*) FROM pg_replication_origin),
 	(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'),
 	(SELECT count(*) FROM own), (SELECT count(*) FROM pg_listening_channels())};
-my $before = $node->safe_psql('writes',
-	$state =~ s/\(SELECT count\(\*\) FROM own\)/0/r);
+my $before =
+  $node->safe_psql('writes', $state =~ s/\(SELECT count\(\*\) FROM own\)/0/r);
 
 my $exported = $node->basedir . '/exported';
 my @refused = (
@@ -102,8 +104,10 @@ my @refused = (
 foreach my $sql (@refused)
 {
 	session_query($session, $enter);
-	like(session_error($session, $sql),
-		qr/ERROR:  25006:/, "refused as of S: $sql");
+	like(
+		session_error($session, $sql),
+		qr/ERROR:  25006:/,
+		"refused as of S: $sql");
 	session_query($session, 'COMMIT');
 }
 is(session_query($session, $state), $before, 'nothing has come of it');
@@ -115,12 +119,16 @@ session_query($session, 'ROLLBACK');
 
 # Through the fast path, which knows no statements
 session_query($session, $enter);
-like(session_error($session, "\\lo_import '$0'"),
-	qr/cannot execute lo_creat/, 'refused: \lo_import');
+like(
+	session_error($session, "\\lo_import '$0'"),
+	qr/cannot execute lo_creat/,
+	'refused: \lo_import');
 session_query($session, 'ROLLBACK');
 session_query($session, $enter);
-like(session_error($session, '\lo_unlink 1'),
-	qr/cannot execute lo_unlink/, 'refused: \lo_unlink');
+like(
+	session_error($session, '\lo_unlink 1'),
+	qr/cannot execute lo_unlink/,
+	'refused: \lo_unlink');
 session_query($session, 'ROLLBACK');
 
 # What reads
@@ -141,7 +149,8 @@ foreach my $case (
 	my ($sql, $expected) = @$case;
 	if ($sql =~ /lastval/)
 	{
-		session_query($session, "COMMIT; SELECT setval('s', 6), nextval('s'); $enter");
+		session_query($session,
+			"COMMIT; SELECT setval('s', 6), nextval('s'); $enter");
 	}
 	is(session_query($session, $sql), $expected, "allowed as of S: $sql");
 }

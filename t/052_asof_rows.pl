@@ -41,18 +41,23 @@ my $id = start_backup($node, 'rows', destination => 'rows');
 my $used = snapshot_of(wait_held($node));
 my $begin = 'BEGIN ISOLATION LEVEL REPEATABLE READ';
 my $enter = "$begin; SET TRANSACTION SNAPSHOT 'backup_bgw:$id'";
-like($used, qr/^backup_bgw:$id:[0-9a-f]{32}$/, 'pg_dump has a name of its own');
+like(
+	$used,
+	qr/^backup_bgw:$id:[0-9a-f]{32}$/,
+	'pg_dump has a name of its own');
 
 $node->safe_psql('rows',
-	'TRUNCATE t; DROP TABLE dropped; DROP TABLE parted; INSERT INTO t VALUES (100)');
+	'TRUNCATE t; DROP TABLE dropped; DROP TABLE parted; INSERT INTO t VALUES (100)'
+);
 my $session = new_session($node, 'rows');
 session_query($session, '\set VERBOSITY verbose');
 session_query($session, $enter);
 my $rows = join("\n", map { "$_\t" . 'x' x $_ } 1 .. 5);
 is(session_query($session, 'COPY t TO stdout'), $rows, 'COPY relation TO');
 is(session_query($session, '\copy t to stdout'), $rows, '\copy');
-is(session_query($session, 'COPY t (a) TO stdout'),
-	join("\n", 1 .. 5), 'COPY relation with columns TO');
+is( session_query($session, 'COPY t (a) TO stdout'),
+	join("\n", 1 .. 5),
+	'COPY relation with columns TO');
 is(session_query($session, 'COPY dropped TO stdout'),
 	'7', 'COPY of a dropped relation');
 is(session_query($session, 'COPY (TABLE parted) TO stdout'),
@@ -64,8 +69,7 @@ same_text(dump_text($node, 'rows', "--snapshot=backup_bgw:$id"),
 my $dir = $node->basedir . '/own';
 $node->command_ok(
 	[
-		'pg_dump', '-Fd', '-j', '3',
-		'-f', $dir, "--snapshot=backup_bgw:$id",
+		'pg_dump', '-Fd', '-j', '3', '-f', $dir, "--snapshot=backup_bgw:$id",
 		$node->connstr('rows')
 	],
 	'pg_dump -j of a user');
@@ -73,21 +77,28 @@ same_text(archive_text($node, $dir), $before, 'all rows in it');
 
 # Names
 foreach my $name (
-	" $id", "+$id", "0$id", "$id ", "$id:", "0x$id", "${id}x", '', '0', '-1',
+	" $id", "+$id",
+	"0$id", "$id ",
+	"$id:", "0x$id",
+	"${id}x", '',
+	'0', '-1',
 	'99999999999999999999', "$id:0123456789abcdef",
 	"$id:" . 'G' x 32, "$id:" . '0' x 33)
 {
 	session_query($session, $begin);
 	like(
-		session_error($session, "SET TRANSACTION SNAPSHOT 'backup_bgw:$name'"),
+		session_error(
+			$session, "SET TRANSACTION SNAPSHOT 'backup_bgw:$name'"),
 		qr/22023: invalid backup id/,
 		"invalid: '$name'");
 	session_query($session, 'ROLLBACK');
 }
-foreach my $name ($used, "backup_bgw:$id:" . '0' x 32, "backup_bgw:$id:" . 'f' x 32)
+foreach
+  my $name ($used, "backup_bgw:$id:" . '0' x 32, "backup_bgw:$id:" . 'f' x 32)
 {
 	session_query($session, $begin);
-	like(session_error($session, "SET TRANSACTION SNAPSHOT '$name'"),
+	like(
+		session_error($session, "SET TRANSACTION SNAPSHOT '$name'"),
 		qr/22023: backup $id is not waiting/,
 		'a name that is no longer, or never was, good');
 	session_query($session, 'ROLLBACK');
@@ -130,19 +141,20 @@ my $plain = $node->background_psql(
 	on_error_stop => 0,
 	extra_params => [ '-U', 'plain' ]);
 session_query($plain, "\\set VERBOSITY verbose\n$begin");
-like(session_error($plain, "SET TRANSACTION SNAPSHOT '$unused'"),
-	qr/42501: pg_dump must connect as a superuser/, 'no superuser');
+like(
+	session_error($plain, "SET TRANSACTION SNAPSHOT '$unused'"),
+	qr/42501: pg_dump must connect as a superuser/,
+	'no superuser');
 $plain->quit;
-session_query($session,
-	"$begin; SET TRANSACTION SNAPSHOT 'backup_bgw:$bid'");
+session_query($session, "$begin; SET TRANSACTION SNAPSHOT 'backup_bgw:$bid'");
 is(session_query($session, 'COPY t (a) TO stdout'),
 	"1\n2", 'the first superuser who comes gets rows');
 session_query($session, "COMMIT; $begin");
 like(
 	session_error(
 		$session,
-		"SET TRANSACTION SNAPSHOT '" . ($unused =~ s/.{32}$/'0' x 32/er) . "'"
-	),
+		"SET TRANSACTION SNAPSHOT '"
+		  . ($unused =~ s/.{32}$/'0' x 32/er) . "'"),
 	qr/22023: backup $bid is not waiting/,
 	'a guess');
 session_query($session, 'ROLLBACK');

@@ -12,7 +12,8 @@ use Test::More;
 use BackupBgwTest;
 
 my $node = new_node('main', conf => "autovacuum = off\n");
-my @tables = qw(untouched truncated dropped rewritten reindexed unindexed moved
+my @tables =
+  qw(untouched truncated dropped rewritten reindexed unindexed moved
   swapped emptied);
 create_db(
 	$node, 'plans',
@@ -23,8 +24,7 @@ create_db(
 			ALTER TABLE $_ ALTER b SET STORAGE EXTERNAL;
 			INSERT INTO $_ SELECT i, CASE WHEN i = 7 THEN repeat('x', 10000) ELSE i::text END FROM generate_series(1, 1000) i;
 			CREATE INDEX ${_}_b ON $_ (left(b, 10));\n}
-		} @tables
-	  )
+		} @tables)
 	  . q{
 	CREATE TABLE bare AS SELECT generate_series(1, 1000) AS a;
 	CREATE TABLE parted (a int, b int) PARTITION BY RANGE (a);
@@ -45,7 +45,8 @@ create_db(
 	VACUUM ANALYZE;});
 
 # Parallel plans, wanted by all means
-my $force = major($node) >= 16 ? 'debug_parallel_query' : 'force_parallel_mode';
+my $force =
+  major($node) >= 16 ? 'debug_parallel_query' : 'force_parallel_mode';
 my $parallel =
   'SET max_parallel_workers_per_gather = 2; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET parallel_leader_participation = off';
 my $session = new_session($node, 'plans');
@@ -58,8 +59,7 @@ foreach my $s ($session, $late)
 		'SET plan_cache_mode = force_generic_plan; PREPARE counting AS SELECT count(*) FROM bare; EXECUTE counting'
 	);
 }
-like(
-	session_query($session, 'EXPLAIN EXECUTE counting'),
+like(session_query($session, 'EXPLAIN EXECUTE counting'),
 	qr/Gather/, 'a plan that is parallel');
 
 hold_pg_dump($node);
@@ -94,14 +94,11 @@ is(session_query($session, 'EXECUTE counting'),
 	'1000', 'a parallel plan prepared before');
 is(session_query($session, 'SELECT count(*), sum(a) FROM bare'),
 	'1000|500500', 'a query that would be parallel');
-unlike(
-	session_query($session, 'EXPLAIN SELECT count(*) FROM bare'),
+unlike(session_query($session, 'EXPLAIN SELECT count(*) FROM bare'),
 	qr/Gather/, 'is not');
 is( session_query(
-		$session,
-		"SET $force = on; SELECT count(*) FROM bare; RESET $force"),
-	'1000',
-	"$force");
+		$session, "SET $force = on; SELECT count(*) FROM bare; RESET $force"),
+	'1000', "$force");
 is( session_query(
 		$session,
 		q{DO $$ BEGIN PERFORM set_config('parallel_setup_cost', '0', true);
@@ -143,7 +140,10 @@ foreach my $set ('enable_seqscan = on', 'enable_seqscan = off')
 		[ 'SELECT count(*) FROM v WHERE a > 990', '10' ],
 		[ 'SELECT count(*) FROM atomic()', '10' ],
 		[ 'SELECT count(*) FROM inlined() i', '10' ],
-		[ 'SELECT count(*) FROM inlined() i JOIN rewritten r ON r.a = i', '10' ],
+		[
+			'SELECT count(*) FROM inlined() i JOIN rewritten r ON r.a = i',
+			'10'
+		],
 		[ 'SELECT plain(5)', '1' ],
 		[ 'SELECT procedural(5)', '5' ],
 		[
@@ -169,13 +169,13 @@ foreach my $set ('enable_seqscan = on', 'enable_seqscan = off')
 }
 session_query($session, 'SET enable_seqscan = on');
 like(
-	session_query($session,
-		'EXPLAIN (COSTS OFF) SELECT * FROM untouched WHERE a = 5'),
+	session_query(
+		$session, 'EXPLAIN (COSTS OFF) SELECT * FROM untouched WHERE a = 5'),
 	qr/Index Scan/,
 	'what is still there is used');
 unlike(
-	session_query($session,
-		'EXPLAIN (COSTS OFF) SELECT * FROM reindexed WHERE a = 5'),
+	session_query(
+		$session, 'EXPLAIN (COSTS OFF) SELECT * FROM reindexed WHERE a = 5'),
 	qr/Index Scan/,
 	'what is not there is not');
 
@@ -183,15 +183,19 @@ unlike(
 # Builds with assertions can be told that it is, at each moment.
 SKIP:
 {
-	skip 'not a build that can empty caches', 2
+	skip 'not a build that can empty caches',
+	  2
 	  if session_query($session,
 		q{SELECT max_val FROM pg_settings WHERE name = 'debug_discard_caches'}
 	  ) eq '0';
 	session_query($session, 'SET debug_discard_caches = 1');
-	is(session_query($session, 'SELECT length(b) FROM truncated WHERE a = 7'),
-		'10000', 'while caches are emptied');
-	is(session_query($session, 'SELECT count(*) FROM parted WHERE a = 999'),
-		'1', 'while caches are emptied: partitions');
+	is( session_query(
+			$session, 'SELECT length(b) FROM truncated WHERE a = 7'),
+		'10000',
+		'while caches are emptied');
+	is( session_query($session, 'SELECT count(*) FROM parted WHERE a = 999'),
+		'1',
+		'while caches are emptied: partitions');
 	session_query($session, 'SET debug_discard_caches = 0');
 }
 
@@ -220,7 +224,8 @@ is(session_query($session, 'EXECUTE by_key (7)'),
 is(session_query($session, 'EXECUTE counting'),
 	'1', 'the present, once more');
 like(
-	session_query($session,
+	session_query(
+		$session,
 		'SET enable_seqscan = off; EXPLAIN (COSTS OFF) SELECT * FROM reindexed WHERE a = 5'
 	),
 	qr/Index Scan/,

@@ -35,8 +35,7 @@ my $pid = session_query($session, 'SELECT pg_backend_pid()');
 
 sub locks
 {
-	return $node->safe_psql(
-		'locks',
+	return $node->safe_psql('locks',
 		"SELECT string_agg(CASE locktype WHEN 'relation' THEN relation::regclass::text ELSE locktype END, ' ' ORDER BY 1) FROM pg_locks WHERE pid = $pid AND locktype <> 'virtualxid'"
 	);
 }
@@ -59,7 +58,8 @@ is(locks(), 'advisory',
 	'advisory locks stay to the end of the transaction, locks on tables do not'
 );
 session_query($session,
-	'SAVEPOINT a; SELECT pg_advisory_xact_lock_shared(43); SELECT count(*) FROM u');
+	'SAVEPOINT a; SELECT pg_advisory_xact_lock_shared(43); SELECT count(*) FROM u'
+);
 is(locks(), 'advisory advisory', 'likewise in a subtransaction');
 session_query($session, 'ROLLBACK TO a');
 is(locks(), 'advisory', 'which gives up its own');

@@ -65,7 +65,7 @@ pin_in_place_columns(Node *node, void *context)
 
 static void
 asof_post_parse_analyze(ParseState *pstate, Query *query,
-						BBGW_JUMBLE_STATE *jstate)
+						BBGW_JUMBLE_STATE * jstate)
 {
 	if (prev_post_parse_analyze_hook)
 		prev_post_parse_analyze_hook(pstate, query, jstate);

@@ -138,7 +138,7 @@ hide_indexes_walker(Node *node, void *context)
 			if (rte->inh)
 				foreach(lc, find_all_inheritors(rte->relid, NoLock, NULL))
 					if (lfirst_oid(lc) != rte->relid)
-						hide_indexes(lfirst_oid(lc), false);
+					hide_indexes(lfirst_oid(lc), false);
 		}
 		return false;
 	}
