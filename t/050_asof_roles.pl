@@ -120,17 +120,6 @@ foreach my $sql (
 }
 ok(!-e $out, 'no file is written');
 
-# A cursor that is filled when the transaction commits
-session_query($session,
-	"$enter; DECLARE c CURSOR WITH HOLD FOR SELECT set_config('role', 'demoted', false)"
-);
-like(
-	session_error($session, 'COMMIT'),
-	qr/25006: cannot set a role/,
-	'refused at commit');
-is(session_query($session, 'SELECT session_user, current_user'),
-	'steady|steady', 'the session is who it was');
-
 session_query($session, $enter);
 is(session_query($session, 'SELECT definer(), current_user'),
 	'plain|steady', 'SECURITY DEFINER functions run as of S');

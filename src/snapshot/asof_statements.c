@@ -76,7 +76,6 @@ check_utility(Node *stmt)
 		case T_PrepareStmt:
 		case T_ExecuteStmt:
 		case T_DeallocateStmt:
-		case T_DeclareCursorStmt:
 		case T_FetchStmt:
 		case T_ClosePortalStmt:
 		case T_ExplainStmt:
@@ -84,17 +83,26 @@ check_utility(Node *stmt)
 		case T_LockStmt:
 			allowed = true;
 			break;
+		case T_DeclareCursorStmt:
+			/* rows, and the types they have, are to stay as of S */
+			allowed =
+				(castNode(DeclareCursorStmt, stmt)->options & CURSOR_OPT_HOLD) == 0;
+			name = "DECLARE CURSOR WITH HOLD";
+			break;
 		case T_VariableSetStmt:
 			{
 				/* by whatever other road, see bbgw_asof_session_check() */
 				const char *setting = castNode(VariableSetStmt, stmt)->name;
 
-				allowed = setting == NULL ||
-					(strcmp(setting, "role") != 0 &&
-					 strcmp(setting, "session_authorization") != 0);
-				if (!allowed)
-					name = setting[0] == 'r' ? "SET ROLE" :
-						"SET SESSION AUTHORIZATION";
+				allowed = false;
+				if (setting && strcmp(setting, "role") == 0)
+					name = "SET ROLE";
+				else if (setting && strcmp(setting, "session_authorization") == 0)
+					name = "SET SESSION AUTHORIZATION";
+				else if (setting && strcmp(setting, "TRANSACTION SNAPSHOT") == 0)
+					name = "SET TRANSACTION SNAPSHOT";
+				else
+					allowed = true;
 				break;
 			}
 		case T_CopyStmt:
