@@ -27,6 +27,11 @@ create_db(
 		} @tables)
 	  . q{
 	CREATE TABLE bare AS SELECT generate_series(1, 1000) AS a;
+	-- these are named in functions only
+	CREATE TABLE in_atomic (a int PRIMARY KEY);
+	CREATE TABLE in_inlined (a int PRIMARY KEY);
+	INSERT INTO in_atomic SELECT generate_series(1, 1000);
+	INSERT INTO in_inlined SELECT generate_series(1, 1000);
 	CREATE TABLE parted (a int, b int) PARTITION BY RANGE (a);
 	CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (500);
 	CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (500) TO (2000) PARTITION BY RANGE (a);
@@ -37,8 +42,8 @@ create_db(
 	CREATE TABLE child (PRIMARY KEY (a)) INHERITS (parent);
 	INSERT INTO child SELECT generate_series(1, 1000);
 	CREATE VIEW v AS SELECT * FROM truncated;
-	CREATE FUNCTION atomic() RETURNS SETOF int STABLE BEGIN ATOMIC SELECT a FROM truncated WHERE a > 990; END;
-	CREATE FUNCTION inlined() RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT a FROM dropped WHERE a > 990';
+	CREATE FUNCTION atomic() RETURNS SETOF int STABLE BEGIN ATOMIC SELECT a FROM in_atomic WHERE a > 990; END;
+	CREATE FUNCTION inlined() RETURNS SETOF int STABLE LANGUAGE sql AS 'SELECT a FROM in_inlined WHERE a > 990';
 	CREATE FUNCTION plain(int) RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM rewritten WHERE a = $1';
 	CREATE FUNCTION procedural(int) RETURNS bigint STABLE LANGUAGE plpgsql
 	  AS 'BEGIN RETURN (SELECT count(*) FROM rewritten WHERE a <= $1); END';
@@ -71,7 +76,7 @@ session_query($late, $enter);
 
 $node->safe_psql(
 	'plans', q{
-	TRUNCATE bare, truncated, parted_1, parted_21, child;
+	TRUNCATE bare, truncated, in_atomic, in_inlined, parted_1, parted_21, child;
 	INSERT INTO bare VALUES (1);
 	INSERT INTO truncated VALUES (1, 'new');
 	DROP TABLE dropped CASCADE;
