@@ -333,7 +333,8 @@ bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void))
 	char	   *buffer = palloc(buffer_size);
 	BbgwSink   *sink = bbgw_sink_create(backup->order.compression,
 										backup->order.compression_level,
-										&backup->bytes_written);
+										&backup->bytes_written,
+										NULL);
 	ListCell   *lc;
 
 	foreach(lc, archive->dumped)

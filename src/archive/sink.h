@@ -13,6 +13,11 @@
  *	 end	once per file; what a stage kept back goes to the next stage, whose
  *			end it then calls.  The file is complete and fsynced after that.
  *
+ * A file system may block for as long as it likes.  Before the chain calls it, it
+ * calls the function given when it was made, which gives up what others must
+ * not wait for.  So that this is not too often, the last stage collects data
+ * in a buffer.
+ *
  * Errors are raised.  There is nothing to clean up then: a process whose sink
  * failed ends, and the leader removes the whole unfinished archive.
  *
@@ -63,12 +68,14 @@ bbgw_sink_write(BbgwSink *sink, const char *data, size_t len)
 }
 
 extern BbgwSink *bbgw_sink_create(BbgwCompression compression, int level,
-								  pg_atomic_uint64 *bytes_written);
+								  pg_atomic_uint64 *bytes_written,
+								  void (*before_blocking) (void));
 extern void bbgw_sink_begin(BbgwSink *sink, const char *path);
 extern void bbgw_sink_end(BbgwSink *sink, BbgwFileInfo *info);
 
 /* sink_file.c */
-extern BbgwSink *bbgw_sink_file_new(pg_atomic_uint64 *bytes_written);
+extern BbgwSink *bbgw_sink_file_new(pg_atomic_uint64 *bytes_written,
+									void (*before_blocking) (void));
 
 /* sink_lz4.c */
 extern BbgwSink *bbgw_sink_lz4_new(BbgwSink *next, int level);

@@ -19,15 +19,27 @@
 
 #include "archive/sink.h"
 
+#define BUFFER_SIZE (256 * 1024)
+
 typedef struct FileSink
 {
 	BbgwSink	base;
 	pg_atomic_uint64 *bytes_written;
+	void		(*before_blocking) (void);
 	File		file;
 	char	   *path;
 	off_t		offset;
 	pg_checksum_context checksum;
+	int			used;			/* of the buffer */
+	char		buffer[BUFFER_SIZE];
 } FileSink;
+
+static void
+may_block(FileSink *fsink)
+{
+	if (fsink->before_blocking)
+		fsink->before_blocking();
+}
 
 static void
 file_begin(BbgwSink *sink, const char *path)
@@ -35,6 +47,7 @@ file_begin(BbgwSink *sink, const char *path)
 	FileSink   *fsink = (FileSink *) sink;
 
 	fsink->path = MemoryContextStrdup(GetMemoryChunkContext(sink), path);
+	may_block(fsink);
 	fsink->file = PathNameOpenFilePerm(path,
 									   O_RDWR | O_CREAT | O_TRUNC | PG_BINARY,
 									   0600);
@@ -43,8 +56,41 @@ file_begin(BbgwSink *sink, const char *path)
 				(errcode_for_file_access(),
 				 errmsg("could not create file \"%s\": %m", path)));
 	fsink->offset = 0;
+	fsink->used = 0;
 	if (pg_checksum_init(&fsink->checksum, CHECKSUM_TYPE_CRC32C) < 0)
 		elog(ERROR, "could not initialize checksum of file \"%s\"", path);
+}
+
+/*
+ * Writes what is in the buffer.
+ */
+static void
+write_out(FileSink *fsink)
+{
+	const char *data = fsink->buffer;
+
+	may_block(fsink);
+	while (fsink->used > 0)
+	{
+		int			written;
+
+		errno = 0;
+		written = bbgw_file_write(fsink->file, data, fsink->used,
+								  fsink->offset, PG_WAIT_EXTENSION);
+		if (written <= 0)
+		{
+			/* a short write that does not say why means the disk is full */
+			if (errno == 0)
+				errno = ENOSPC;
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not write file \"%s\": %m", fsink->path)));
+		}
+		data += written;
+		fsink->used -= written;
+		fsink->offset += written;
+		pg_atomic_fetch_add_u64(fsink->bytes_written, written);
+	}
 }
 
 static void
@@ -57,25 +103,14 @@ file_write(BbgwSink *sink, const char *data, size_t len)
 
 	while (len > 0)
 	{
-		int			chunk = (int) Min(len, 1024 * 1024);
-		int			written;
+		size_t		n = Min(len, (size_t) (BUFFER_SIZE - fsink->used));
 
-		errno = 0;
-		written = bbgw_file_write(fsink->file, data, chunk, fsink->offset,
-								  PG_WAIT_EXTENSION);
-		if (written <= 0)
-		{
-			/* a short write that does not say why means the disk is full */
-			if (errno == 0)
-				errno = ENOSPC;
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not write file \"%s\": %m", fsink->path)));
-		}
-		data += written;
-		len -= written;
-		fsink->offset += written;
-		pg_atomic_fetch_add_u64(fsink->bytes_written, written);
+		memcpy(fsink->buffer + fsink->used, data, n);
+		fsink->used += (int) n;
+		data += n;
+		len -= n;
+		if (fsink->used == BUFFER_SIZE)
+			write_out(fsink);
 	}
 }
 
@@ -85,6 +120,7 @@ file_end(BbgwSink *sink, BbgwFileInfo *info)
 	FileSink   *fsink = (FileSink *) sink;
 	uint8		checksum[PG_CHECKSUM_MAX_LENGTH];
 
+	write_out(fsink);
 	info->size = fsink->offset;
 	info->mtime = (pg_time_t) time(NULL);
 	info->checksum_len = pg_checksum_final(&fsink->checksum, checksum);
@@ -109,24 +145,28 @@ static const BbgwSinkOps file_ops = {
  * A stage that writes files and adds their bytes to *bytes_written.
  */
 BbgwSink *
-bbgw_sink_file_new(pg_atomic_uint64 *bytes_written)
+bbgw_sink_file_new(pg_atomic_uint64 *bytes_written,
+				   void (*before_blocking) (void))
 {
 	FileSink   *fsink = palloc0(sizeof(FileSink));
 
 	fsink->base.ops = &file_ops;
 	fsink->bytes_written = bytes_written;
+	fsink->before_blocking = before_blocking;
 	return &fsink->base;
 }
 
 /*
  * Makes a chain for the compression given; its files' bytes are added to
- * *bytes_written as they are written.
+ * *bytes_written as they are written.  "before_blocking" may be
+ * NULL, if there is nothing that others could wait for.
  */
 BbgwSink *
 bbgw_sink_create(BbgwCompression compression, int level,
-				 pg_atomic_uint64 *bytes_written)
+				 pg_atomic_uint64 *bytes_written,
+				 void (*before_blocking) (void))
 {
-	BbgwSink   *sink = bbgw_sink_file_new(bytes_written);
+	BbgwSink   *sink = bbgw_sink_file_new(bytes_written, before_blocking);
 
 	if (compression == BBGW_COMPRESSION_LZ4)
 		sink = bbgw_sink_lz4_new(sink, level);

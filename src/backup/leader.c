@@ -42,6 +42,7 @@
 #include "backup/pgdump.h"
 #include "backup/reason.h"
 #include "backup/schema.h"
+#include "backup/shards.h"
 #include "bgworker.h"
 #include "copy/plan.h"
 #include "copy/worker.h"
@@ -395,6 +396,7 @@ run_backup(void)
 
 	needed = bbgw_guarded_snapshot_take(my_backup, &request->settings, nap);
 	MemoryContextSwitchTo(leader_context);
+	bbgw_shards_check();
 
 	bbgw_bgworker_search_path(true);
 	SPI_connect();

@@ -17,8 +17,7 @@
 
 typedef struct BbgwRowText BbgwRowText;
 
-extern BbgwRowText *bbgw_rowtext_begin(TupleDesc tupdesc,
-									   const BbgwToast *toast,
+extern BbgwRowText *bbgw_rowtext_begin(Relation rel, const BbgwToast *toast,
 									   BbgwSink *sink);
 extern void bbgw_rowtext_row(BbgwRowText *rowtext, TupleTableSlot *slot);
 extern void bbgw_rowtext_end(BbgwRowText *rowtext);

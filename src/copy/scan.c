@@ -3,24 +3,27 @@
  * scan.c
  *	  Reads a unit of the plan into a sink, standing in nobody's way.
  *
- * A unit is read in one transaction as of S, or in several.  In each the
- * worker has the table locked if it can (tablelock.c), and otherwise reads
- * without.  Every few milliseconds, also in the middle of a big row, it looks
- * around:
+ * A unit is read in one transaction as of S, which nobody waits for (asof.c).
+ * The worker has the table locked if it can (tablelock.c), and otherwise reads
+ * without.  It lets go of the table, of locks and pinned pages alike,
  *
- * - if somebody waits for the table, it gives up the locks at once and reads
- *	 on without them.  The transaction ends after the block, so that the next
- *	 one may have the locks again;
+ * - when somebody waits for the table.  It looks around for such every few
+ *	 milliseconds, also in the middle of a big row;
  *
- * - if somebody waits for its transaction, as DROP INDEX CONCURRENTLY does, or
- *	 just watches it, as pg_repack does, so that after a second nobody can
- *	 know, that ends after the block.
+ * - before it writes, as a file system may take as long as it likes.  Looking
+ *	 around is no remedy then: who comes while a write blocks would wait.
+ *
+ * In the middle of a row that is copied first.  The scan is begun anew after
+ * it, if possible with the locks, and passes over what has been written.  Rows
+ * that S sees keep their place as long as there is S.
  *
  * Catalogs, which are read only if the user asks for them, are kept locked to
  * their end (plan.h).
  *
  * Without the locks VACUUM may cut empty pages off the end of the table.  So
- * then each block is a scan of its own, begun after a look at the size.
+ * then each block is a scan of its own, begun after a look at the size.  And a
+ * page that is pinned must be one with rows that S sees: VACUUM would spin,
+ * waiting for the pin of one that it cuts off.
  *
  * Reads go through a ring of buffers, as those of any big sequential scan, and
  * so leave the working set of others alone.
@@ -52,9 +55,6 @@
 /* how often the worker looks around, in microseconds */
 #define LOOK_INTERVAL 2000
 
-/* how long a transaction lasts at most, but for a very big row, in microseconds */
-#define MAX_TRANSACTION 1000000
-
 /* and after how many rows it asks whether it is time to */
 #define ROWS_PER_LOOK 32
 
@@ -72,11 +72,42 @@ static struct
 	BlockNumber end;
 	uint64		counted;		/* of unit->bytes, in backup->bytes_done */
 	uint64		due;			/* sleep until then */
+	OffsetNumber row;			/* rows of block "next" up to this one are
+								 * written, too */
 	TableScanDesc desc;
-	bool		stop;			/* end the transaction after this block */
+	TupleTableSlot *tuple;
+	bool		reading;		/* desc has begun, and was not let go of */
 	instr_time	looked;
-	instr_time	begun;			/* the transaction */
 }			scan;
+
+/*
+ * Must the table be kept locked to its end?
+ */
+static bool
+needs_lock(void)
+{
+	return !scan.table->is_heap || scan.table->is_catalog;
+}
+
+/*
+ * Gives up everything by which the worker could keep others waiting.  What is
+ * left of the row at hand can be read all the same, but in its slot it is at
+ * another place.
+ */
+static void
+let_go(void)
+{
+	if (needs_lock())
+		return;
+	if (scan.reading)
+	{
+		scan.reading = false;
+		if (!TTS_EMPTY(scan.tuple))
+			ExecMaterializeSlot(scan.tuple);
+		table_rescan(scan.desc, NULL);
+	}
+	bbgw_tablelock_release();
+}
 
 /*
  * Gives up what others wait for.
@@ -95,31 +126,30 @@ look_around(void)
 	scan.looked = now;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!scan.table->is_heap || scan.table->is_catalog)
-		return;
-	if (bbgw_tablelock_wanted())
+	if (!needs_lock() && bbgw_tablelock_wanted())
 	{
-		bbgw_tablelock_release();
+		let_go();
 		pg_atomic_fetch_add_u64(&scan.backup->lock_yields, 1);
-		scan.stop = true;
-		/* not a block more without a look at the size */
-		((HeapScanDesc) scan.desc)->rs_numblocks = 1;
 	}
-	since = now;
-	INSTR_TIME_SUBTRACT(since, scan.begun);
-	if (INSTR_TIME_GET_MICROSEC(since) > MAX_TRANSACTION ||
-		bbgw_tablelock_transaction_wanted())
-		scan.stop = true;
 }
 
 /*
- * Sleeps for max_rate, but no longer than nobody waits.  What is left is slept
- * in the next transaction.
+ * To be called by the sink before it does something that may take long; also
+ * at the end of a file, when the transaction, and all it had, is gone.
+ */
+void
+bbgw_scan_before_blocking(void)
+{
+	let_go();
+}
+
+/*
+ * Sleeps for max_rate.
  */
 static void
 throttle(void)
 {
-	while (!scan.stop && bbgw_throttle_nap(scan.due, LOOK_INTERVAL))
+	while (bbgw_throttle_nap(scan.due, LOOK_INTERVAL))
 		look_around();
 }
 
@@ -182,74 +212,89 @@ close_storage(Relation rel)
 }
 
 /*
- * Reads blocks from scan.next to "end", or until it is time to stop.
+ * Reads blocks from scan.next to "end", or until the table is let go of.
  *
  * The rows of a page are all found when it is read.  So whenever one of
  * another page comes, all of those before are written.
  */
 static void
-scan_range(TupleTableSlot *slot, BlockNumber end, BbgwRowText *rowtext)
+scan_range(BlockNumber end, BbgwRowText *rowtext)
 {
-	BlockNumber done = scan.next;	/* blocks before this one, that is */
-
 	table_rescan(scan.desc, NULL);
 	heap_setscanlimits(scan.desc, scan.next, end - scan.next);
-	while (table_scan_getnextslot(scan.desc, ForwardScanDirection, slot))
+	scan.reading = true;
+	while (table_scan_getnextslot(scan.desc, ForwardScanDirection,
+								  scan.tuple))
 	{
-		BlockNumber here = ItemPointerGetBlockNumber(&slot->tts_tid);
+		BlockNumber here = ItemPointerGetBlockNumber(&scan.tuple->tts_tid);
+		OffsetNumber row = ItemPointerGetOffsetNumber(&scan.tuple->tts_tid);
 
-		if (here >= done)
+		if (here != scan.next)
 		{
+			scan.row = InvalidOffsetNumber;
 			advance_to(here);
-			if (scan.stop)
+			if (!scan.reading)
 				return;
-			done = here + 1;
 		}
-		bbgw_rowtext_row(rowtext, slot);
+		if (row <= scan.row)
+			continue;
+		bbgw_rowtext_row(rowtext, scan.tuple);
+		scan.row = row;
 		if (++scan.unit->rows % ROWS_PER_LOOK == 0)
 			look_around();
+		if (!scan.reading)
+			return;
 	}
-	advance_to(scan.stop ? done : end);
+	scan.reading = false;
+	scan.row = InvalidOffsetNumber;
+	advance_to(end);
 }
 
 static void
-scan_heap(Relation rel, TupleTableSlot *slot, BbgwRowText *rowtext)
+scan_heap(Relation rel, BbgwRowText *rowtext)
 {
 	/* its size may be another one since the plan was made */
 	if (scan.table->is_catalog)
 		scan.end = RelationGetNumberOfBlocks(rel);
 
-	while (scan.next < scan.end && !scan.stop)
+	while (scan.next < scan.end)
 	{
 		BlockNumber nblocks;
 
 		/* the lock first, or VACUUM may cut off pages after the look */
-		if (!bbgw_tablelock_held())
-			(void) bbgw_tablelock_try(scan.table);
+		if (!bbgw_tablelock_held() && !bbgw_tablelock_try(scan.table) &&
+			bbgw_tablelock_vacuumed(scan.table))
+		{
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 VACUUM_NAP, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+			continue;
+		}
 		nblocks = RelationGetNumberOfBlocks(rel);
 
 		/* pages may have been cut off, but none that S sees rows in */
 		if (scan.next >= nblocks)
 			advance_to(scan.end);
 		else
-		{
-			BlockNumber end = bbgw_tablelock_held() ?
-			Min(scan.end, nblocks) : scan.next + 1;
-
-			scan_range(slot, end, rowtext);
-		}
+			scan_range(bbgw_tablelock_held() ?
+					   Min(scan.end, nblocks) : scan.next + 1,
+					   rowtext);
 	}
 }
 
 /*
- * Reads a table whose access method we know nothing about, in one go.
+ * Reads a table whose access method we know nothing about, in one go and with
+ * the lock.
  */
 static void
-scan_other(TupleTableSlot *slot, BbgwRowText *rowtext)
+scan_other(BbgwRowText *rowtext)
 {
-	while (table_scan_getnextslot(scan.desc, ForwardScanDirection, slot))
+	while (table_scan_getnextslot(scan.desc, ForwardScanDirection,
+								  scan.tuple))
 	{
-		bbgw_rowtext_row(rowtext, slot);
+		bbgw_rowtext_row(rowtext, scan.tuple);
 		scan.unit->rows++;
 		look_around();
 	}
@@ -257,68 +302,13 @@ scan_other(TupleTableSlot *slot, BbgwRowText *rowtext)
 }
 
 /*
- * One transaction's worth of work.  Returns false if the table is locked, and
- * without the lock it is not to be read.
- */
-static bool
-scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
-{
-	const BbgwTable *table = scan.table;
-	BbgwToast	toast = {
-		.pause = look_around,
-		.rewritten = table->is_catalog
-	};
-	Relation	rel;
-	TupleTableSlot *slot;
-	BbgwRowText *rowtext;
-
-	bbgw_asof_begin(snapshot, scan.backup->leader_pid,
-					scan.backup->catalog_tables);
-	scan.stop = false;
-	INSTR_TIME_SET_CURRENT(scan.begun);
-	if (!bbgw_tablelock_try(table) &&
-		((!begun && !insist) || !table->is_heap || table->is_catalog ||
-		 bbgw_tablelock_vacuumed(table)))
-	{
-		bbgw_asof_commit();
-		return false;
-	}
-
-	if (!begun)
-		bbgw_sink_begin(sink,
-						bbgw_archive_data_path(scan.backup, table->dump_id,
-											   scan.unit->slice));
-	rel = open_storage(&table->heap);
-	toast.rel = open_storage(&table->toast);
-	toast.index = open_storage(&table->toast_index);
-
-	rowtext = bbgw_rowtext_begin(RelationGetDescr(rel), &toast, sink);
-	slot = table_slot_create(rel, NULL);
-	scan.desc = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true,
-									  false);
-	throttle();
-	if (table->is_heap)
-		scan_heap(rel, slot, rowtext);
-	else
-		scan_other(slot, rowtext);
-	table_endscan(scan.desc);
-	ExecDropSingleTupleTableSlot(slot);
-	bbgw_rowtext_end(rowtext);
-
-	close_storage(toast.index);
-	close_storage(toast.rel);
-	close_storage(rel);
-	bbgw_tablelock_forget();
-	bbgw_asof_commit();
-	return true;
-}
-
-/*
  * Reads a unit into a file of the sink, which it begins; ending it is left to
  * the caller.  Returns false, having begun nothing, if the table is locked by
- * others; with "insist" only if one of those is VACUUM, or it is a catalog.
+ * others; with "insist" only if one of those is VACUUM, or if without the lock
+ * it cannot be read.
  *
- * The caller is in no transaction.  What was read is to be believed only if
+ * The caller is in no transaction.  The sink is one that calls
+ * bbgw_scan_before_blocking().  What was read is to be believed only if
  * bbgw_guard_check() finds nothing wrong afterwards.
  */
 bool
@@ -327,7 +317,12 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 			   BbgwUnit *unit, BbgwSink *sink, dsm_handle snapshot,
 			   bool insist)
 {
-	bool		begun = false;
+	BbgwToast	toast = {
+		.pause = look_around,
+		.rewritten = table->is_catalog
+	};
+	Relation	rel;
+	BbgwRowText *rowtext;
 
 	memset(&scan, 0, sizeof(scan));
 	scan.backup = backup;
@@ -338,21 +333,37 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 	scan.end = unit->start + unit->nblocks;
 	INSTR_TIME_SET_CURRENT(scan.looked);
 
-	do
+	bbgw_asof_begin(snapshot, backup->leader_pid, backup->catalog_tables);
+	if (!bbgw_tablelock_try(table) &&
+		(!insist || needs_lock() || bbgw_tablelock_vacuumed(table)))
 	{
-		if (scan_some(sink, snapshot, begun, insist))
-			begun = true;
-		else if (!begun)
-			return false;
-		else
-		{
-			(void) WaitLatch(MyLatch,
-							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 VACUUM_NAP, PG_WAIT_EXTENSION);
-			ResetLatch(MyLatch);
-			CHECK_FOR_INTERRUPTS();
-		}
-	} while (scan.next < scan.end);
+		bbgw_asof_commit();
+		return false;
+	}
+
+	bbgw_sink_begin(sink, bbgw_archive_data_path(backup, table->dump_id,
+												 unit->slice));
+	rel = open_storage(&table->heap);
+	toast.rel = open_storage(&table->toast);
+	toast.index = open_storage(&table->toast_index);
+
+	rowtext = bbgw_rowtext_begin(rel, &toast, sink);
+	scan.tuple = table_slot_create(rel, NULL);
+	scan.desc = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true,
+									  false);
+	if (table->is_heap)
+		scan_heap(rel, rowtext);
+	else
+		scan_other(rowtext);
+	table_endscan(scan.desc);
+	ExecDropSingleTupleTableSlot(scan.tuple);
+	bbgw_rowtext_end(rowtext);
+
+	close_storage(toast.index);
+	close_storage(toast.rel);
+	close_storage(rel);
+	bbgw_tablelock_forget();
+	bbgw_asof_commit();
 
 	bbgw_rowtext_end_mark(sink);
 	advance(unit->bytes);

@@ -115,21 +115,6 @@ bbgw_tablelock_wanted(void)
 }
 
 /*
- * Does somebody wait for the end of this transaction, as commands with
- * CONCURRENTLY do?
- */
-bool
-bbgw_tablelock_transaction_wanted(void)
-{
-	VirtualTransactionId vxid;
-	LOCKTAG		tag;
-
-	GET_VXID_FROM_PGPROC(vxid, *MyProc);
-	SET_LOCKTAG_VIRTUALTRANSACTION(tag, vxid);
-	return has_waiter(&tag);
-}
-
-/*
  * Gives the locks up in the middle of the transaction.
  */
 void
@@ -162,19 +147,24 @@ bbgw_tablelock_vacuumed(const BbgwTable *table)
 	for (int i = 0; i < NRELATIONS; i++)
 	{
 		LOCKTAG		tag;
-		VirtualTransactionId *holder;
+		VirtualTransactionId *holders;
+		bool		vacuumed = false;
 
 		if (!OidIsValid(relations[i]))
 			continue;
 		SET_LOCKTAG_RELATION(tag, MyDatabaseId, relations[i]);
-		holder = GetLockConflicts(&tag, AccessShareLock, NULL);
-		for (; VirtualTransactionIdIsValid(*holder); holder++)
+		holders = GetLockConflicts(&tag, AccessShareLock, NULL);
+		for (VirtualTransactionId *holder = holders;
+			 VirtualTransactionIdIsValid(*holder); holder++)
 		{
 			PGPROC	   *proc = bbgw_vxid_proc(*holder);
 
-			if (proc != NULL && (proc->statusFlags & PROC_IN_VACUUM) != 0)
-				return true;
+			vacuumed |= proc != NULL &&
+				(proc->statusFlags & PROC_IN_VACUUM) != 0;
 		}
+		pfree(holders);
+		if (vacuumed)
+			return true;
 	}
 	return false;
 }

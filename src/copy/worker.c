@@ -301,7 +301,8 @@ work(void)
 	wait_for_plan();
 	sink = bbgw_sink_create(my_backup->order.compression,
 							my_backup->order.compression_level,
-							&my_backup->bytes_written);
+							&my_backup->bytes_written,
+							bbgw_scan_before_blocking);
 	while ((unit = take_preserved()) != NULL || (unit = take_next()) != NULL)
 	{
 		if (!back_up_unit(unit, sink, false))

@@ -47,6 +47,9 @@ static bool stay_asof = false;
 
 static bool callback_registered = false;
 
+/* what fills the caches of a background worker is in this many transactions */
+#define TRANSACTIONS_PER_CACHE 256
+
 /* what wal_level was, while it is something else; see asof_restore() */
 static int	save_wal_level = -1;
 
@@ -279,17 +282,25 @@ bbgw_asof_enter(dsm_handle handle, int holder_pid, bool own_files, bool hide)
 
 /*
  * Starts a transaction as of S, with S as active snapshot, in a background
- * worker that does nothing else; see asof_restore().
+ * worker that does nothing else; see asof_restore().  Nobody waits for its end.
+ *
+ * Caches keep what they know of every table that was ever opened, which with
+ * many tables is a lot of memory.  So they are emptied from time to time, which
+ * takes about as long as reading a small table does.
  */
 void
 bbgw_asof_begin(dsm_handle handle, int holder_pid, bool own_files)
 {
+	static int	ntransactions = 0;
+
 	StartTransactionCommand();
 	PushActiveSnapshot(asof_restore(handle, holder_pid, own_files));
-	if (!stay_asof)
+	hide_virtual_transaction();
+	if (!stay_asof || ++ntransactions >= TRANSACTIONS_PER_CACHE)
 	{
 		InvalidateSystemCaches();
 		stay_asof = true;
+		ntransactions = 0;
 	}
 }
 
