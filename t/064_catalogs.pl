@@ -102,6 +102,43 @@ foreach my $wal_level (qw(replica logical))
 	  or diag(history($node, $id, 'error'));
 	same_text($rows->(backup_dir($node) . '/meanwhile'),
 		$rows->($stock), "$wal_level: and all rows are those of the start");
+
+	# The same after the plan was made, which has the catalog's size: rows of the
+	# start are now behind that.  The bigger table comes first.
+	$node->safe_psql('db',
+		q{CREATE TABLE big AS SELECT repeat('x', 100) AS a FROM generate_series(1, 20000) i}
+	);
+	$stock = $node->basedir . '/stock2';
+	$node->run_log(
+		[
+			'pg_dump', '-Fd', '-Z0', '--no-sync',
+			'-f', $stock, '-t', 'pg_class',
+			'-t', 'big', 'db'
+		]);
+	my $worker;
+	foreach my $rate (qw(1MB 200kB 40kB))
+	{
+		$id = start_backup(
+			$node, 'db',
+			destination => "behind-$rate",
+			include => [ 'pg_class', 'big' ],
+			jobs => 1,
+			max_rate => $rate);
+		$worker = hold_worker($node, $id, 'public.big');
+		last if $worker;
+	}
+	ok($worker, "$wal_level: a worker is held");
+	$node->safe_psql(
+		'db', q{
+		DO $$BEGIN FOR i IN 1..300 LOOP EXECUTE format('CREATE TABLE a_%s (a int, b text)', i); END LOOP; END$$;
+		CLUSTER pg_class USING pg_class_relname_nsp_index;});
+	release_worker($worker);
+	is(wait_backup($node, $id),
+		'completed',
+		"$wal_level: a catalog rewritten after the plan was made")
+	  or diag(history($node, $id, 'error'));
+	same_text($rows->(history($node, $id, 'destination')),
+		$rows->($stock), "$wal_level: and again all rows are there");
 	no_orphans($node, "$wal_level: no orphans", 'db');
 	$node->stop;
 }
