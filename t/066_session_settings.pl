@@ -45,7 +45,10 @@ foreach my $setting (
 		qq{ROLE "$user" IN DATABASE db})
 	{
 		my $name = "$setting of $object";
-		$node->safe_psql('postgres', "ALTER $object SET $setting");
+		# so little that sorting takes files
+		$node->safe_psql('postgres',
+			"ALTER $object SET $setting; ALTER $object SET work_mem = '64kB'"
+		);
 		my $offset = -s $node->logfile;
 		my $backup = backup_ok($node, 'db', name => $name);
 		same_text(archive_text($node, $backup), $usual, "$name: same backup");
