@@ -30,6 +30,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -125,6 +126,7 @@ end_backup(bool exiting)
 	}
 
 	bbgw_guard_disarm(my_guard,
+					  exiting ||
 					  my_backup->snapshot == DSM_HANDLE_INVALID ? 0 : DISARM_TIMEOUT);
 	if (OidIsValid(MyDatabaseId))
 	{
@@ -135,7 +137,7 @@ end_backup(bool exiting)
 		}
 		else if (bbgw_registry_find(MyDatabaseTableSpace,
 									MyDatabaseId) != InvalidRelFileNumber)
-			(void) bbgw_sweep_request(MyDatabaseId);
+			bbgw_sweep_request(MyDatabaseId);
 	}
 
 	if (completed)
@@ -171,8 +173,16 @@ end_backup(bool exiting)
 static void
 leader_exit(int code, Datum arg)
 {
-	if (!ended)
-		end_backup(true);
+	if (ended)
+		return;
+
+	/*
+	 * Removing what was written may take long.  Nothing in the database is of
+	 * interest any more, so DROP DATABASE ... WITH (FORCE), which may be what
+	 * ends this process, need not wait for that; it would not, for long.
+	 */
+	MyProc->databaseId = InvalidOid;
+	end_backup(true);
 }
 
 static void

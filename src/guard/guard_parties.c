@@ -33,8 +33,8 @@ attach_set(BbgwParty *party)
 }
 
 /*
- * The backups whose guard is armed in the current database, palloc'd, with
- * their sets attached.  May raise an error.
+ * The backups whose guard is armed in the current database and has not failed,
+ * palloc'd, with their sets attached.  May raise an error.
  */
 BbgwParties *
 bbgw_parties_find(void)
@@ -48,8 +48,13 @@ bbgw_parties_find(void)
 		BbgwGuard  *guard = &bbgw_guards->guards[i];
 		BbgwParty  *party = &parties->party[parties->n];
 
-		if (guard->database != MyDatabaseId || guard->failed)
+		if (guard->database != MyDatabaseId)
 			continue;
+		if (guard->failed)
+		{
+			parties->failing = true;
+			continue;
+		}
 		party->guard = guard;
 		party->id = guard->backup_id;
 		party->handle = guard->needed;

@@ -27,6 +27,8 @@ typedef struct BbgwParty
 
 typedef struct BbgwParties
 {
+	bool		failing;		/* there are some that have lost files, and
+								 * whose processes may not know it yet */
 	int			n;
 	BbgwParty	party[FLEXIBLE_ARRAY_MEMBER];
 } BbgwParties;

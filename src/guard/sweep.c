@@ -5,7 +5,8 @@
  *
  * A sweep goes through the registry of a database.  Of each file in it,
  *
- * - if a running backup needs it, it stays;
+ * - if a running backup needs it, it stays.  While one is failing, that is
+ *	 anything: nobody says what its processes still read;
  *
  * - if the transaction that would have unlinked it is still in progress, or
  *	 prepared, it stays: nobody knows yet;
@@ -17,6 +18,8 @@
  *	 transaction, whose WAL record tells standbys.
  *
  * Then, if nothing is left and no guard is armed, the registry goes too.
+ * There is no sweep at all while sessions as of some S may have pages of
+ * preserved files pinned (readers.c); the last of them has one made later.
  *
  * There are sweeps during a backup, by table workers that have read what was
  * preserved; when a backup starts and when it has ended, however that was; and
@@ -43,16 +46,19 @@
 #include "catalog/storage.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/relmapper.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/wait_event.h"
 
 #include "bgworker.h"
 #include "guard/guard.h"
 #include "guard/guard_parties.h"
+#include "guard/readers.h"
 #include "guard/registry.h"
 #include "guard/sweep.h"
 
@@ -185,7 +191,7 @@ sweep_registry(RelFileNumber registry)
 		bool		found;
 
 		CHECK_FOR_INTERRUPTS();
-		if (in_progress(record->xid) ||
+		if (parties->failing || in_progress(record->xid) ||
 			bbgw_parties_need(parties, key.tablespace, key.number, NULL,
 							  NULL) != 0)
 			continue;
@@ -225,8 +231,9 @@ sweep_registry(RelFileNumber registry)
 }
 
 /*
- * Sweeps in the current database.  The caller is in no transaction, and not as
- * of some S.  Waits for other sweeps there.
+ * Sweeps in the current database, unless there are sessions as of some S.  The
+ * caller is in no transaction, and not as of some S.  Waits for other sweeps
+ * there.
  */
 void
 bbgw_sweep(void)
@@ -240,25 +247,36 @@ bbgw_sweep(void)
 	bbgw_registry_lock();
 	registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId);
 	if (registry != InvalidRelFileNumber)
-		sweep_registry(registry);
+	{
+		if (bbgw_readers_exclude())
+		{
+			sweep_registry(registry);
+			bbgw_readers_readmit();
+		}
+		else
+			ereport(LOG,
+					(errmsg("files that were preserved for a backup of database %u stay until no session uses its snapshot",
+							MyDatabaseId)));
+	}
 	bbgw_registry_unlock();
 }
 
 /*
- * Has a sweeper sweep in a database, and waits for it.  Returns false if there
- * is no slot for a background worker.  May be called when the calling process
- * is about to exit.
+ * Has a sweeper sweep in a database, and waits for it.
  */
-bool
-bbgw_sweep_request(Oid database)
+static void
+request_sweep(Oid database)
 {
 	BackgroundWorkerHandle *handle;
 
-	if (!bbgw_bgworker_register("bbgw_sweeper_main", "sweeper", ObjectIdGetDatum(database),
-								0, BGW_NEVER_RESTART, &handle))
-		return false;
-	(void) WaitForBackgroundWorkerShutdown(handle);
-	return true;
+	if (bbgw_bgworker_register("bbgw_sweeper_main", "sweeper", ObjectIdGetDatum(database),
+							   0, BGW_NEVER_RESTART, &handle))
+		(void) WaitForBackgroundWorkerShutdown(handle);
+	else
+		ereport(LOG,
+				(errmsg("could not start a sweeper for database %u: no background worker slot is free",
+						database),
+				 errdetail("Files that were preserved for a backup remain on disk until the next backup of the database, or the next start of the server.")));
 }
 
 /*
@@ -269,6 +287,67 @@ bbgw_sweeper_main(Datum arg)
 {
 	bbgw_bgworker_connect(DatumGetObjectId(arg));
 	bbgw_sweep();
+}
+
+/*
+ * Has a database swept some time soon, and waits for nothing.  Returns false
+ * if there is no slot for a background worker.  May be called at the end of a
+ * transaction and when the calling process is about to exit; raises nothing.
+ */
+bool
+bbgw_sweep_later(Oid database)
+{
+	return bbgw_bgworker_register("bbgw_late_sweep_main", "late sweep",
+								  ObjectIdGetDatum(database), 0,
+								  BGW_NEVER_RESTART, NULL);
+}
+
+/*
+ * Entry point of the process that does.  The argument is the OID of the
+ * database.
+ *
+ * That may be about to be dropped, by somebody who waits for the process that
+ * has asked for this to be gone.  So it is locked as if to connect to it, which
+ * waits for DROP DATABASE, and if it is there nevertheless gets a sweeper.
+ */
+void
+bbgw_late_sweep_main(Datum arg)
+{
+	Oid			database = DatumGetObjectId(arg);
+	bool		exists;
+
+	bbgw_bgworker_connect(InvalidOid);
+	StartTransactionCommand();
+	LockSharedObject(DatabaseRelationId, database, 0, RowExclusiveLock);
+	exists = SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
+	CommitTransactionCommand();
+	if (exists)
+		request_sweep(database);
+}
+
+static bool
+is_locked(Oid database)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, database, 0);
+	return VirtualTransactionIdIsValid(*GetLockConflicts(&tag,
+														 RowExclusiveLock,
+														 NULL));
+}
+
+/*
+ * Has a sweeper sweep in a database, and waits for it; but if the database is
+ * being dropped or moved, that is done later.  May be called when the calling
+ * process is about to exit.
+ */
+void
+bbgw_sweep_request(Oid database)
+{
+	if (is_locked(database))
+		(void) bbgw_sweep_later(database);
+	else
+		request_sweep(database);
 }
 
 /*
@@ -318,13 +397,7 @@ bbgw_sweep_everywhere(void)
 
 	bbgw_bgworker_connect(InvalidOid);
 	foreach(lc, find_databases())
-	{
-		if (!bbgw_sweep_request(lfirst_oid(lc)))
-			ereport(LOG,
-					(errmsg("could not start a sweeper for database %u: no background worker slot is free",
-							lfirst_oid(lc)),
-					 errdetail("Files that were preserved for a backup remain on disk until the next backup of the database, or the next start of the server.")));
-	}
+		request_sweep(lfirst_oid(lc));
 }
 
 /*

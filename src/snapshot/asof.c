@@ -37,6 +37,7 @@
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
 
+#include "guard/readers.h"
 #include "snapshot/asof.h"
 
 /* S of the present transaction, registered with its top resource owner */
@@ -265,14 +266,17 @@ asof_restore(dsm_handle handle, int holder_pid, bool own_files)
 
 /*
  * Brings the present transaction of a session as of S; see asof_restore().
- * At its end the session is back in the present.  "hide" is for one that is as
+ * At its end the session is back in the present.  Until then no preserved file
+ * of the database is unlinked, as the session may have pages pinned.  "hide" is for one that is as
  * long as the backup, and whose locks nobody need wait for.
  */
 Snapshot
 bbgw_asof_enter(dsm_handle handle, int holder_pid, bool own_files, bool hide)
 {
-	Snapshot	snapshot = asof_restore(handle, holder_pid, own_files);
+	Snapshot	snapshot;
 
+	bbgw_readers_join();
+	snapshot = asof_restore(handle, holder_pid, own_files);
 	if (hide)
 		hide_virtual_transaction();
 
