@@ -48,6 +48,7 @@
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
+#include "storage/procsignal.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/relmapper.h"
@@ -64,6 +65,9 @@
 
 /* how long a sweep waits for commits before it leaves an empty registry, in ms */
 #define DRAIN_TIMEOUT 10000
+
+/* how often to look whether a background worker has ended, in ms */
+#define WORKER_NAP 100
 
 typedef struct FileKey
 {
@@ -262,6 +266,31 @@ bbgw_sweep(void)
 }
 
 /*
+ * Waits for a background worker to end.  A process that is about to exit lets
+ * no interrupts in, not even the one that DROP DATABASE wants every process of
+ * the server to have seen.  That may be what the worker waits for.
+ */
+static void
+wait_for_worker(BackgroundWorkerHandle *handle)
+{
+	pid_t		pid;
+
+	while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
+	{
+		int			event = WaitLatch(MyLatch,
+									  WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH,
+									  WORKER_NAP, PG_WAIT_EXTENSION);
+
+		if (event & WL_POSTMASTER_DEATH)
+			break;
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ProcSignalBarrierPending)
+			ProcessProcSignalBarrier();
+	}
+}
+
+/*
  * Has a sweeper sweep in a database, and waits for it.
  */
 static void
@@ -271,7 +300,7 @@ request_sweep(Oid database)
 
 	if (bbgw_bgworker_register("bbgw_sweeper_main", "sweeper", ObjectIdGetDatum(database),
 							   0, BGW_NEVER_RESTART, &handle))
-		(void) WaitForBackgroundWorkerShutdown(handle);
+		wait_for_worker(handle);
 	else
 		ereport(LOG,
 				(errmsg("could not start a sweeper for database %u: no background worker slot is free",
