@@ -5,10 +5,14 @@
  *
  * First the guard is armed, and preserves everything.  Transactions that were
  * about to commit just then may not have seen it and have to end before S is
- * taken: S must not need what they unlink.  Nor must it need what transactions
- * unlink that were prepared before; they could be committed at any time later,
- * and nothing looks at them again then.  When S is there, so is the set of
+ * taken: S must not need what they unlink.  When S is there, so is the set of
  * files to be guarded.
+ *
+ * Nor must S need what transactions unlink that were prepared before; they
+ * could be committed at any time later, and nothing looks at them again then.
+ * It may be hours until they end, for which not everything can be preserved.
+ * So they are waited for before the guard is armed, and once it is, and who was
+ * committing has ended, it is looked whether there are new ones.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -25,6 +29,8 @@
 
 #include "backup/guarded_snapshot.h"
 #include "guard/guard.h"
+#include "guard/horizon.h"
+#include "guard/sweep.h"
 #include "snapshot/asof.h"
 
 /* how often to look for commits, and for prepared transactions, to end, in ms */
@@ -58,7 +64,10 @@ wait_for_commits(int timeout, void (*nap) (long ms))
 
 /*
  * The names of prepared transactions that may unlink files of this database,
- * or NULL if there are none.  Who unlinks a file has its relation locked.
+ * or NULL if there are none.
+ *
+ * Who unlinks a file has its relation locked, as ACCESS EXCLUSIVE.  Only ALTER
+ * SEQUENCE does with SHARE ROW EXCLUSIVE, as it lets others read on.
  */
 static char *
 prepared_transactions(void)
@@ -84,7 +93,11 @@ prepared_transactions(void)
 					  "   JOIN pg_catalog.pg_lock_status() l USING (virtualtransaction)"
 					  "   WHERE x.locktype = 'transactionid' AND x.transactionid = p.transaction"
 					  "   AND x.pid IS NULL AND l.pid IS NULL"
-					  "   AND l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'"
+					  "   AND l.locktype = 'relation'"
+					  "   AND (l.mode = 'AccessExclusiveLock'"
+					  "    OR (l.mode IN ('ShareRowExclusiveLock', 'ExclusiveLock')"
+					  "     AND EXISTS (SELECT FROM pg_catalog.pg_class c"
+					  "      WHERE c.oid = l.relation AND c.relkind = 'S')))"
 					  "   AND l.database = p.dbid AND p.dbid ="
 					  "    (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))",
 					  true, 0);
@@ -100,22 +113,48 @@ prepared_transactions(void)
 	return names;
 }
 
-static void
-wait_for_prepared_transactions(int what, void (*nap) (long ms))
+/*
+ * Are there such transactions?  Raises an error if there must not be.
+ */
+static bool
+find_prepared_transactions(int what)
 {
-	char	   *names;
+	char	   *names = prepared_transactions();
 
-	while ((names = prepared_transactions()) != NULL)
+	if (names == NULL)
+		return false;
+	if (what == BBGW_PREPARED_ERROR)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("a prepared transaction may unlink files that the backup needs"),
+				 errdetail("Of these transactions, prepared before the backup, each has a table, index or sequence locked as is needed for that: %s.",
+						   names),
+				 errhint("Commit them or roll them back, or set backup_bgw.prepared_transactions to \"wait\".")));
+	pfree(names);
+	return true;
+}
+
+/*
+ * Arms the guard, at a moment when nobody is about to unlink anything that has
+ * not seen it.
+ */
+static void
+arm_guard(BbgwGuard *guard, int64 backup_id,
+		  const BbgwRequestSettings *settings, void (*nap) (long ms))
+{
+	for (;;)
 	{
-		if (what == BBGW_PREPARED_ERROR)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("a prepared transaction may unlink files that the backup needs"),
-					 errdetail("Of these transactions, prepared before the backup, each holds an ACCESS EXCLUSIVE lock on some relation: %s.",
-							   names),
-					 errhint("Commit them or roll them back, or set backup_bgw.prepared_transactions to \"wait\".")));
-		pfree(names);
-		nap(PREPARED_NAP);
+		while (find_prepared_transactions(settings->prepared_transactions))
+			nap(PREPARED_NAP);
+
+		bbgw_guard_arm(guard, backup_id,
+					   (uint64) settings->max_preserved_size * 1024);
+		wait_for_commits(settings->commit_timeout, nap);
+		if (!find_prepared_transactions(settings->prepared_transactions))
+			return;
+
+		bbgw_guard_disarm(guard, 0);
+		bbgw_sweep();
 	}
 }
 
@@ -160,10 +199,9 @@ bbgw_guarded_snapshot_take(BbgwBackup *backup,
 	dsm_segment *needed;
 	bool		catalog_tables;
 
-	bbgw_guard_arm(guard, backup->id,
-				   (uint64) settings->max_preserved_size * 1024);
-	wait_for_commits(settings->commit_timeout, nap);
-	wait_for_prepared_transactions(settings->prepared_transactions, nap);
+	bbgw_horizon_hold();
+	MemoryContextSwitchTo(context);
+	arm_guard(guard, backup->id, settings, nap);
 
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);

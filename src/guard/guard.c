@@ -144,6 +144,22 @@ compare_locators(const void *a, const void *b)
 }
 
 /*
+ * Would the file be more than may be preserved for the backup?
+ */
+static bool
+over_limit(const BbgwParty *party, BbgwNeededFile *file, uint64 bytes)
+{
+	pg_atomic_uint64 *sum = file ? &party->guard->preserved_bytes :
+		&party->guard->early_bytes;
+
+	/* it has been counted if an earlier transaction preserved it, but aborted */
+	if (party->max_bytes == 0 ||
+		(file && (pg_atomic_read_u32(&file->flags) & BBGW_FILE_PRESERVED) != 0))
+		return false;
+	return pg_atomic_read_u64(sum) + bytes > party->max_bytes;
+}
+
+/*
  * Notes that the backups that need a file have it preserved.  Returns false if
  * there are none.
  */
@@ -165,18 +181,12 @@ preserve_file(BbgwParties *parties, const RelFileLocator *locator,
 		if (*bytes == 0)
 			*bytes = file_size(locator);
 
-		/*
-		 * Before the set is published nobody knows whether it counts.  It has
-		 * been counted if an earlier transaction preserved it, but aborted.
-		 */
-		if (file && party->max_bytes > 0 &&
-			(pg_atomic_read_u32(&file->flags) & BBGW_FILE_PRESERVED) == 0 &&
-			pg_atomic_read_u64(&party->guard->preserved_bytes) + *bytes > party->max_bytes)
+		if (over_limit(party, file, *bytes))
 		{
 			fail_for_limit(party);
 			party->guard = NULL;
 		}
-		else if (file == NULL || bbgw_party_mark(party, file, *bytes))
+		else if (bbgw_party_mark(party, file, *bytes))
 			needed = true;
 	}
 	return needed;

@@ -32,6 +32,8 @@ extern void bbgw_guard_check(const BbgwGuard *guard);
 extern void bbgw_guard_done(BbgwGuard *guard, BbgwNeededFile *file);
 
 extern bool bbgw_guard_armed(Oid database);
+extern void bbgw_guard_preserved(BbgwGuard *guard, uint64 *files,
+								 uint64 *bytes);
 
 /* guard.c */
 extern void bbgw_guard_init(void);

@@ -18,7 +18,7 @@
 /*
  * Arms the guard for a backup of the current database, which the calling
  * process leads.  Until its set is published, all files are preserved.
- * "max_bytes" limits what may be preserved after that (0: no limit).
+ * "max_bytes" limits what may be preserved (0: no limit).
  *
  * S must be taken only after the commits that are in flight now have ended;
  * see bbgw_guard_commits().
@@ -43,6 +43,8 @@ bbgw_guard_arm(BbgwGuard *guard, int64 backup_id, uint64 max_bytes)
 	guard->failed = false;
 	guard->needed = DSM_HANDLE_INVALID;
 	guard->max_bytes = max_bytes;
+	pg_atomic_write_u64(&guard->early_files, 0);
+	pg_atomic_write_u64(&guard->early_bytes, 0);
 	guard->backup_id = backup_id;
 	guard->owner_pid = MyProcPid;
 	guard->database = MyDatabaseId;
@@ -67,7 +69,7 @@ bbgw_guard_publish(BbgwGuard *guard, dsm_segment *segment)
 	guard->needed = dsm_segment_handle(segment);
 	LWLockRelease(bbgw_guards->lock);
 
-	/* those that were preserved until now have not been counted */
+	/* those that were preserved until now have not been counted as its */
 	party.guard = guard;
 	party.id = guard->backup_id;
 	party.set = dsm_segment_address(segment);
@@ -80,7 +82,32 @@ bbgw_guard_publish(BbgwGuard *guard, dsm_segment *segment)
 
 		if (file)
 			(void) bbgw_party_mark(&party, file, record->bytes);
+		else
+		{
+			/* most likely, nobody needs it */
+			pg_atomic_fetch_add_u64(&guard->released_bytes, record->bytes);
+			pg_atomic_fetch_add_u64(&guard->released_files, 1);
+		}
 	}
+}
+
+/*
+ * How many files are preserved for a backup so far, and how many bytes of them
+ * have not been read yet.  Before it has a set, nobody knows which of the files
+ * are not needed at all.
+ */
+void
+bbgw_guard_preserved(BbgwGuard *guard, uint64 *files, uint64 *bytes)
+{
+	bool		early;
+
+	LWLockAcquire(bbgw_guards->lock, LW_SHARED);
+	early = OidIsValid(guard->database) && guard->needed == DSM_HANDLE_INVALID;
+	LWLockRelease(bbgw_guards->lock);
+	*files = pg_atomic_read_u64(early ? &guard->early_files :
+								&guard->files_preserved);
+	*bytes = pg_atomic_read_u64(early ? &guard->early_bytes :
+								&guard->preserved_bytes);
 }
 
 /*

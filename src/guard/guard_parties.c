@@ -106,12 +106,20 @@ bbgw_party_needs(const BbgwParty *party, Oid tablespace, RelFileNumber number,
 
 /*
  * Notes that a file is preserved for a backup, and counts it, once.  Returns
- * false if the backup is through with the file after all.
+ * false if the backup is through with the file after all.  Without a set to
+ * find it in ("file" is NULL) it counts for as long as there is none.
  */
 bool
 bbgw_party_mark(const BbgwParty *party, BbgwNeededFile *file, uint64 bytes)
 {
 	uint32		before;
+
+	if (file == NULL)
+	{
+		pg_atomic_fetch_add_u64(&party->guard->early_files, 1);
+		pg_atomic_fetch_add_u64(&party->guard->early_bytes, bytes);
+		return true;
+	}
 
 	file->bytes = bytes;
 	pg_write_barrier();

@@ -54,6 +54,8 @@ bbgw_guard_reset(BbgwGuard *guard)
 	pg_atomic_init_u64(&guard->preserved_bytes, 0);
 	pg_atomic_init_u64(&guard->released_files, 0);
 	pg_atomic_init_u64(&guard->released_bytes, 0);
+	pg_atomic_init_u64(&guard->early_files, 0);
+	pg_atomic_init_u64(&guard->early_bytes, 0);
 }
 
 static void

@@ -41,6 +41,10 @@ typedef struct BbgwGuard
 	pg_atomic_uint64 preserved_bytes;	/* of those not read yet */
 	pg_atomic_uint64 released_files;	/* done with, to be unlinked */
 	pg_atomic_uint64 released_bytes;
+
+	/* atomic; the first two, as long as there is no set and all is needed */
+	pg_atomic_uint64 early_files;
+	pg_atomic_uint64 early_bytes;
 } BbgwGuard;
 
 typedef struct BbgwGuards

@@ -30,6 +30,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
@@ -172,13 +173,24 @@ asof_setup(Snapshot snapshot)
 }
 
 /*
+ * The server may have to look at catalogs on the way out, to drop temporary
+ * tables for one, and must not do so with caches of another time.
+ */
+static void
+asof_exit(int code, Datum arg)
+{
+	AbortOutOfAnyTransaction();
+	bbgw_asof_leave();
+}
+
+/*
  * Takes S and brings the transaction of the caller, S's holder, as of S.
  * Returns a new segment with S in it, to be given to bbgw_asof_enter() in
  * other processes, whose transactions may refer to it for as long as this one
  * lasts.
  *
  * Needs a transaction that has no snapshot yet.  S is also pushed as active
- * snapshot.  Only for background workers.
+ * snapshot.  Only for background workers, and once in each.
  */
 dsm_segment *
 bbgw_snapshot_take(void)
@@ -189,6 +201,7 @@ bbgw_snapshot_take(void)
 	Assert(IsTransactionState() && !FirstSnapshotSet && !bbgw_asof_active());
 
 	stay_asof = true;
+	before_shmem_exit(asof_exit, 0);
 
 	/* one that was taken a moment ago may lack what has committed since */
 	InvalidateCatalogSnapshot();

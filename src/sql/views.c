@@ -26,6 +26,7 @@
 #include "utils/tuplestore.h"
 
 #include "backup/history.h"
+#include "guard/guard.h"
 #include "guard/guard_parties.h"
 #include "guard/registry.h"
 #include "privileges.h"
@@ -82,10 +83,13 @@ backup_bgw_progress(PG_FUNCTION_ARGS)
 		bool		planned = backup->phase >= BBGW_PHASE_COPYING;
 		double		percent = 0;
 		double		rate = 0;
+		uint64		files_preserved;
+		uint64		preserved_bytes;
 
 		if (!bbgw_role_may_see(backup->order.roleid))
 			continue;
 
+		bbgw_guard_preserved(guard, &files_preserved, &preserved_bytes);
 		if (planned)
 		{
 			double		seconds = (double) (now - backup->copying_at) / USECS_PER_SEC;
@@ -132,9 +136,9 @@ backup_bgw_progress(PG_FUNCTION_ARGS)
 		}
 		c++;
 		values[c++] =
-			Int64GetDatum((int64) pg_atomic_read_u64(&guard->files_preserved));
+			Int64GetDatum((int64) files_preserved);
 		values[c++] =
-			Int64GetDatum((int64) pg_atomic_read_u64(&guard->preserved_bytes));
+			Int64GetDatum((int64) preserved_bytes);
 		values[c++] =
 			Int64GetDatum((int64) pg_atomic_read_u64(&backup->lock_yields));
 		Assert(c == lengthof(values));

@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * horizon.c
+ *	  The commit log that preserved files need.
+ *
+ * Rows have the numbers of the transactions that wrote them, and of groups of
+ * transactions that locked them.  What became of these is in pg_xact and
+ * pg_multixact, which VACUUM truncates: up to the oldest number that any table
+ * may have, which is in pg_class (relfrozenxid, relminmxid), and from there
+ * taken over into pg_database (datfrozenxid, datminmxid).  A preserved file is
+ * in no row of pg_class, so nothing would be kept for its sake, and its rows
+ * could not be read any more.
+ *
+ * What the server has to hold this up is the temporary table.  No VACUUM of
+ * others touches it, and its numbers count for its database as any table's.  So
+ * the process that arms the guard first makes one, which has nothing in it but
+ * the oldest numbers that the database has at this moment: tables of S have
+ * none older.  It is dropped when the process ends, and after a crash as
+ * temporary tables are: by autovacuum, or by the next session in the same
+ * place.
+ *
+ * What does not stop is the removal of dead rows, and freezing.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tupdesc.h"
+#include "access/xact.h"
+#include "catalog/heap.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "guard/horizon.h"
+
+#define TABLE_NAME "backup_bgw_horizon"
+
+static Oid
+create_table(void)
+{
+	return heap_create_with_catalog(TABLE_NAME,
+									LookupCreationNamespace("pg_temp"),
+									InvalidOid, InvalidOid, InvalidOid,
+									InvalidOid, GetUserId(),
+									HEAP_TABLE_AM_OID,
+									CreateTemplateTupleDesc(0), NIL,
+									RELKIND_RELATION, RELPERSISTENCE_TEMP,
+									false, false, ONCOMMIT_NOOP, (Datum) 0,
+									false, false, true, InvalidOid, NULL);
+}
+
+static void
+set_numbers(Oid relid)
+{
+	Relation	pg_class = table_open(RelationRelationId, RowExclusiveLock);
+	HeapTuple	tuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
+	HeapTuple	database = SearchSysCache1(DATABASEOID,
+										   ObjectIdGetDatum(MyDatabaseId));
+
+	if (!HeapTupleIsValid(tuple) || !HeapTupleIsValid(database))
+		elog(ERROR, "could not find what was made a moment ago");
+	((Form_pg_class) GETSTRUCT(tuple))->relfrozenxid =
+		((Form_pg_database) GETSTRUCT(database))->datfrozenxid;
+	((Form_pg_class) GETSTRUCT(tuple))->relminmxid =
+		((Form_pg_database) GETSTRUCT(database))->datminmxid;
+	CatalogTupleUpdate(pg_class, &tuple->t_self, tuple);
+	ReleaseSysCache(database);
+	heap_freetuple(tuple);
+	table_close(pg_class, RowExclusiveLock);
+}
+
+/*
+ * Keeps pg_xact and pg_multixact as they are, as far as tables of the current
+ * database may need them, until the calling process ends.
+ *
+ * The process is in no transaction, not as of some S, and calls this once.  It
+ * must not be as of some S either when it exits.  Waits for locks on catalogs.
+ */
+void
+bbgw_horizon_hold(void)
+{
+	Oid			relid;
+
+	StartTransactionCommand();
+
+	/*
+	 * Whoever is about to take over numbers into pg_database has not looked
+	 * at our table.  He holds this lock, and nobody for long.
+	 */
+	LockDatabaseFrozenIds(ExclusiveLock);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	relid = create_table();
+	CommandCounterIncrement();
+	set_numbers(relid);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
