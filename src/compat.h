@@ -135,4 +135,31 @@ bbgw_file_write(File file, const void *data, int amount, off_t offset,
 #define BBGW_JUMBLE_STATE const JumbleState
 #endif
 
+/*
+ * From 19 on logical decoding can be enabled while the server runs, with
+ * wal_level = replica.  XLogLogicalInfo is what this process knows of that.
+ */
+#if PG_VERSION_NUM < 190000
+#define BBGW_WAL_LEVEL_FOR_LOGICAL WAL_LEVEL_LOGICAL
+#define bbgw_logical_info_hide() ((void) 0)
+#define bbgw_logical_info_show() ((void) 0)
+#define bbgw_logical_slot_create(name) ((void) (name))
+#else
+#include "replication/logicalctl.h"
+#include "replication/slot.h"
+#define BBGW_WAL_LEVEL_FOR_LOGICAL WAL_LEVEL_REPLICA
+#define bbgw_logical_info_hide() ((void) (XLogLogicalInfo = false))
+#define bbgw_logical_info_show() InitializeProcessXLogLogicalInfo()
+
+/* a temporary slot that nothing is decoded from, and logical decoding enabled */
+static inline void
+bbgw_logical_slot_create(const char *name)
+{
+	ReplicationSlotCreate(name, true, RS_TEMPORARY, false, false, false,
+						  false);
+	EnsureLogicalDecodingEnabled();
+	ReplicationSlotRelease();
+}
+#endif
+
 #endif							/* BBGW_COMPAT_H */

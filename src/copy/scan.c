@@ -262,7 +262,7 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 	BbgwRowText *rowtext;
 
 	bbgw_asof_begin(snapshot, scan.backup->leader_pid,
-					scan.backup->catalog_tables);
+					scan.backup->own_files);
 	scan.stop = false;
 	INSTR_TIME_SET_CURRENT(scan.begun);
 	if (!bbgw_tablelock_try(table) &&

@@ -121,7 +121,7 @@ enter_backup_snapshot(const char *id_text, bool toplevel)
 	int			leader_pid = 0;
 	Oid			dboid = InvalidOid;
 	bool		dump_wanted = false;
-	bool		catalog_tables = false;
+	bool		own_files = false;
 
 	RequireTransactionBlock(toplevel, "SET TRANSACTION SNAPSHOT");
 	if (!toplevel || FirstSnapshotSet || IsSubTransaction() ||
@@ -146,7 +146,7 @@ enter_backup_snapshot(const char *id_text, bool toplevel)
 		leader_pid = backup->leader_pid;
 		dboid = backup->order.dboid;
 		dump_wanted = backup->dump_wanted;
-		catalog_tables = backup->catalog_tables;
+		own_files = backup->own_files;
 	}
 	LWLockRelease(bbgw_shared->lock);
 
@@ -168,7 +168,7 @@ enter_backup_snapshot(const char *id_text, bool toplevel)
 	nesting = 0;
 	session_backup_id = dump_wanted ? 0 : id;
 	bbgw_asof_settings();
-	bbgw_asof_enter(snapshot, leader_pid, catalog_tables, dump_wanted);
+	bbgw_asof_enter(snapshot, leader_pid, own_files, dump_wanted);
 	XactReadOnly = true;
 
 	/* The leader waits for one such session: pg_dump's. */
