@@ -121,6 +121,18 @@ bbgw_file_write(File file, const void *data, int amount, off_t offset,
 #define BBGW_EXECUTOR_RUN_ARGS queryDesc, direction, count
 #endif
 
+/* Begins a plain index scan.  18 added instrumentation, 19 flags. */
+#if PG_VERSION_NUM < 180000
+#define bbgw_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#elif PG_VERSION_NUM < 190000
+#define bbgw_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define bbgw_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0, SO_NONE)
+#endif
+
 /* 19 moved get_database_name() to the other lookups by OID */
 #if PG_VERSION_NUM < 190000
 #include "commands/dbcommands.h"

@@ -20,7 +20,8 @@
  * then each block is a scan of its own, begun after a look at the size.
  *
  * Reads go through a ring of buffers, as those of any big sequential scan, and
- * so leave the working set of others alone.
+ * so leave the working set of others alone.  They write nothing but hints
+ * (quiet_scans.c).
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -45,6 +46,7 @@
 #include "copy/tablelock.h"
 #include "copy/throttle.h"
 #include "snapshot/asof.h"
+#include "snapshot/quiet_scans.h"
 
 /* how often the worker looks around, in microseconds */
 #define LOOK_INTERVAL 2000
@@ -180,8 +182,8 @@ close_storage(Relation rel)
 /*
  * Reads blocks from scan.next to "end", or until it is time to stop.
  *
- * The rows of a page are all found when it is read.  So whenever one of
- * another page comes, all of those before are written.
+ * Rows come in the order of pages.  So whenever one of another page comes, all
+ * of those before are written.
  */
 static void
 scan_range(TupleTableSlot *slot, BlockNumber end, BbgwRowText *rowtext)
@@ -283,8 +285,7 @@ scan_some(BbgwSink *sink, dsm_handle snapshot, bool begun, bool insist)
 
 	rowtext = bbgw_rowtext_begin(RelationGetDescr(rel), &toast, sink);
 	slot = table_slot_create(rel, NULL);
-	scan.desc = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true,
-									  false);
+	scan.desc = bbgw_quiet_scan_begin(rel, GetActiveSnapshot());
 	throttle();
 	if (table->is_heap)
 		scan_heap(rel, slot, rowtext);

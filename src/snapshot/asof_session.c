@@ -41,6 +41,7 @@
 #include "parser/analyze.h"
 #include "parser/parser.h"
 #include "parser/parsetree.h"
+#include "storage/large_object.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -54,6 +55,8 @@
 #include "privileges.h"
 #include "shmem.h"
 #include "snapshot/asof.h"
+#include "snapshot/catalog_files.h"
+#include "snapshot/quiet_scans.h"
 
 #define SNAPSHOT_PREFIX "backup_bgw:"
 
@@ -268,7 +271,9 @@ call_nested_utility(PlannedStmt *pstmt, const char *queryString,
 }
 
 /*
- * A cursor has a resource owner of its own for what it locks.
+ * A cursor has a resource owner of its own for what it locks.  It keeps a
+ * relation open without locking it again; for a catalog that will do only if
+ * its file is guarded.
  */
 static void
 release_cursor_locks(Node *stmt)
@@ -282,7 +287,8 @@ release_cursor_locks(Node *stmt)
 	else if (IsA(stmt, FetchStmt))
 		name = castNode(FetchStmt, stmt)->portalname;
 	portal = name ? GetPortalByName(name) : NULL;
-	if (!PortalIsValid(portal) || portal->resowner == NULL)
+	if (!PortalIsValid(portal) || portal->resowner == NULL ||
+		bbgw_catalog_files_present())
 		return;
 
 	CurrentResourceOwner = portal->resowner;
@@ -350,6 +356,9 @@ asof_ExecutorStart(QueryDesc *queryDesc, int eflags)
 		prev_ExecutorStart_hook(queryDesc, eflags);
 	else
 		standard_ExecutorStart(queryDesc, eflags);
+
+	if (bbgw_asof_active() && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		bbgw_quiet_scans(queryDesc);
 }
 
 static void
@@ -402,7 +411,9 @@ asof_ExecutorEnd(QueryDesc *queryDesc)
 /*
  * Clients read large objects through the fast-path function protocol, which
  * knows no statements.  The locks that one call took are given back when the
- * next one begins.
+ * next one begins.  Without, the server must not keep pg_largeobject open, as
+ * it does until the transaction ends: if what is read is its present file, that
+ * goes with a rewrite.
  */
 static void
 asof_object_access(ObjectAccessType access, Oid classId, Oid objectId,
@@ -414,7 +425,10 @@ asof_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	if (access == OAT_FUNCTION_EXECUTE && nesting == 0 && bbgw_asof_active() &&
 		(objectId == F_LO_OPEN || objectId == F_LOREAD ||
 		 objectId == F_LO_CLOSE))
+	{
+		close_lo_relation(true);
 		bbgw_release_locks();
+	}
 }
 
 /*
@@ -457,7 +471,7 @@ pin_in_place_columns(Node *node, void *context)
 
 static void
 asof_post_parse_analyze(ParseState *pstate, Query *query,
-						BBGW_JUMBLE_STATE *jstate)
+						BBGW_JUMBLE_STATE * jstate)
 {
 	if (prev_post_parse_analyze_hook)
 		prev_post_parse_analyze_hook(pstate, query, jstate);

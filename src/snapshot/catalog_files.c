@@ -96,6 +96,15 @@ bbgw_catalog_files_set(bool own_files)
 }
 
 /*
+ * Does this process read present files of catalogs, for which it needs locks?
+ */
+bool
+bbgw_catalog_files_present(void)
+{
+	return save_wal_level >= 0 && !hidden;
+}
+
+/*
  * Ends that.  To be called when the historic snapshot has been torn down, also
  * if bbgw_catalog_files_set() was not.  Raises no error.
  */

@@ -14,6 +14,7 @@
 
 extern bool bbgw_catalog_files_own(bool catalog_tables);
 extern void bbgw_catalog_files_set(bool own_files);
+extern bool bbgw_catalog_files_present(void);
 extern void bbgw_catalog_files_reset(void);
 extern void bbgw_catalog_files_pin(int64 backup_id);
 
