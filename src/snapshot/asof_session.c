@@ -31,6 +31,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
@@ -43,6 +44,7 @@
 #include "parser/parsetree.h"
 #include "storage/large_object.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
@@ -271,9 +273,40 @@ call_nested_utility(PlannedStmt *pstmt, const char *queryString,
 }
 
 /*
- * A cursor has a resource owner of its own for what it locks.  It keeps a
- * relation open without locking it again; for a catalog that will do only if
- * its file is guarded.
+ * Locks the catalogs that a cursor reads, if they are read from their present
+ * files, as long as the cursor is open: it keeps them open without locking them
+ * again.  Returns whether there are any.
+ */
+static bool
+lock_present_catalogs(Portal portal, bool declared)
+{
+	ListCell   *stmt;
+	ListCell   *lc;
+	bool		any = false;
+
+	if (!bbgw_catalog_files_present())
+		return false;
+
+	foreach(stmt, portal->stmts)
+	{
+		foreach(lc, lfirst_node(PlannedStmt, stmt)->rtable)
+		{
+			RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+			if (rte->rtekind != RTE_RELATION ||
+				rte->relid >= FirstNormalObjectId)
+				continue;
+			any = true;
+			if (declared)
+				LockRelationOid(rte->relid, AccessShareLock);
+		}
+	}
+	return any;
+}
+
+/*
+ * A cursor has a resource owner of its own for what it locks.  To be called
+ * while the statement still has its locks.
  */
 static void
 release_cursor_locks(Node *stmt)
@@ -287,12 +320,12 @@ release_cursor_locks(Node *stmt)
 	else if (IsA(stmt, FetchStmt))
 		name = castNode(FetchStmt, stmt)->portalname;
 	portal = name ? GetPortalByName(name) : NULL;
-	if (!PortalIsValid(portal) || portal->resowner == NULL ||
-		bbgw_catalog_files_present())
+	if (!PortalIsValid(portal) || portal->resowner == NULL)
 		return;
 
 	CurrentResourceOwner = portal->resowner;
-	LockReleaseCurrentOwner(NULL, 0);
+	if (!lock_present_catalogs(portal, IsA(stmt, DeclareCursorStmt)))
+		LockReleaseCurrentOwner(NULL, 0);
 	CurrentResourceOwner = save;
 }
 
@@ -341,8 +374,8 @@ asof_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 	/* not if the statement ended the transaction */
 	if (nesting == 0 && bbgw_asof_active() && IsTransactionState())
 	{
-		bbgw_release_locks();
 		release_cursor_locks(stmt);
+		bbgw_release_locks();
 	}
 }
 
