@@ -49,6 +49,12 @@ bbgw_bgworker_register(const char *function, const char *role, Datum arg,
 	WorkerTag	tag = {backup_id, bbgw_shared->incarnation};
 
 	memset(&worker, 0, sizeof(worker));
+
+	/*
+	 * Without BGWORKER_INTERRUPTIBLE, which 19 has: CREATE, ALTER or DROP
+	 * DATABASE must not end a backup, but say that the database is in use, as
+	 * for any session.  Sweepers they wait for, which do not take long.
+	 */
 	worker.bgw_flags =
 		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;

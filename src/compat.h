@@ -129,6 +129,18 @@ bbgw_file_write(File file, const void *data, int amount, off_t offset,
 #define BBGW_EXECUTOR_RUN_ARGS queryDesc, direction, count
 #endif
 
+/* Begins a plain index scan.  18 added instrumentation, 19 flags. */
+#if PG_VERSION_NUM < 180000
+#define bbgw_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#elif PG_VERSION_NUM < 190000
+#define bbgw_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define bbgw_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0, SO_NONE)
+#endif
+
 /* 19 moved get_database_name() to the other lookups by OID */
 #if PG_VERSION_NUM < 190000
 #include "commands/dbcommands.h"
@@ -218,6 +230,33 @@ bbgw_next_lock(int partition, PROCLOCK *lock)
 /* 18 added it, pg_dump calls it */
 #ifndef F_PG_GET_SEQUENCE_DATA
 #define F_PG_GET_SEQUENCE_DATA InvalidOid
+#endif
+
+/*
+ * From 19 on logical decoding can be enabled while the server runs, with
+ * wal_level = replica.  XLogLogicalInfo is what this process knows of that.
+ */
+#if PG_VERSION_NUM < 190000
+#define BBGW_WAL_LEVEL_FOR_LOGICAL WAL_LEVEL_LOGICAL
+#define bbgw_logical_info_hide() ((void) 0)
+#define bbgw_logical_info_show() ((void) 0)
+#define bbgw_logical_slot_create(name) ((void) (name))
+#else
+#include "replication/logicalctl.h"
+#include "replication/slot.h"
+#define BBGW_WAL_LEVEL_FOR_LOGICAL WAL_LEVEL_REPLICA
+#define bbgw_logical_info_hide() ((void) (XLogLogicalInfo = false))
+#define bbgw_logical_info_show() InitializeProcessXLogLogicalInfo()
+
+/* a temporary slot that nothing is decoded from, and logical decoding enabled */
+static inline void
+bbgw_logical_slot_create(const char *name)
+{
+	ReplicationSlotCreate(name, true, RS_TEMPORARY, false, false, false,
+						  false);
+	EnsureLogicalDecodingEnabled();
+	ReplicationSlotRelease();
+}
 #endif
 
 #endif							/* BBGW_COMPAT_H */

@@ -108,7 +108,7 @@ typedef struct BbgwBackup
 	int			leader_pid;
 	int			dump_pid;		/* server process pg_dump talks to */
 	dsm_handle	snapshot;		/* S */
-	bool		catalog_tables; /* there are tables with user_catalog_table */
+	bool		own_files;		/* S's, of catalogs too; with "snapshot" */
 	dsm_handle	plan;			/* what to read, from phase copying on */
 	TimestampTz copying_at;
 	uint64		tables_total;

@@ -221,7 +221,8 @@ session_query($session, "\\lo_export 1 '$exported'");
 is(slurp_file($exported), 'large', 'as of S: large object');
 is( $node->safe_psql(
 		'postgres',
-		"SELECT string_agg(locktype, ' ') FROM pg_locks WHERE pid = $pid AND $not_readers"),
+		"SELECT string_agg(locktype, ' ') FROM pg_locks WHERE pid = $pid AND $not_readers"
+	),
 	'virtualxid',
 	'no lock after it: large object');
 

@@ -70,6 +70,10 @@ my @settings = (
 	q{session_replication_role = 'replica'},
 	q{track_counts = off});
 @settings = grep { !/^force_parallel_mode/ } @settings if major($node) >= 16;
+# 19 has one of them no more, and knows one value of the other
+@settings =
+  grep { !/^(escape_string_warning|standard_conforming_strings)/ } @settings
+  if major($node) >= 19;
 
 foreach my $object ('DATABASE db', qq{ROLE "$user"})
 {

@@ -83,7 +83,7 @@ foreach my $level ('replica', 'logical')
 	}
 
 	# A catalog gets another file when pg_dump is about to read it.  With wal_level
-	# = logical it waits until it can.
+	# = logical, and from 19 on always, it waits until it can.
 	foreach my $catalog (qw(pg_attrdef pg_trigger pg_default_acl))
 	{
 		my $db = "${catalog}_$level";
@@ -96,7 +96,7 @@ foreach my $level ('replica', 'logical')
 		session_query($session,
 			"BEGIN; LOCK TABLE $catalog IN ACCESS EXCLUSIVE MODE");
 		my $id = start_backup($node, $db, destination => $db);
-		if ($level eq 'logical')
+		if ($level eq 'logical' || major($node) >= 19)
 		{
 			$node->poll_query_until(
 				'postgres',
@@ -119,11 +119,11 @@ foreach my $level ('replica', 'logical')
 	}
 }
 
-# Tables like catalogs.  The server does not rewrite those, but for VACUUM FULL
-# and CLUSTER.
+# Tables like catalogs.  The server does not rewrite those, but for VACUUM FULL,
+# CLUSTER and REPACK.
 my @kinds = map {
 	$_->{ddl} =~
-	  /ALTER (TABLE t (ALTER \w+ TYPE|ADD \w+ \w+ (DEFAULT random|GENERATED)|SET (UN)?LOGGED|SET ACCESS)|TYPE)/
+	  /ALTER (TABLE t (ALTER \w+ TYPE|ADD \w+ \w+ (DEFAULT random|GENERATED)|SET (UN)?LOGGED|SET ACCESS)|TYPE)|REPACK \(CONCURRENTLY\)/
 	  || $_->{setup} =~ /PARTITION BY/
 	  ? $_
 	  : {
@@ -145,7 +145,7 @@ ddl_backup(
 	grep { !$_->{waits} } @kinds);
 ddl_backup(
 	$node, 'ddl_template', 'definitions',
-	'before definitions are read',
+	'while definitions are read',
 	grep { $_->{waits} } @kinds);
 ddl_backup($node, 'ddl_template', 'plan', 'before the plan', @kinds);
 ddl_backup($node, 'ddl_template', 'unread', 'before the table is read',

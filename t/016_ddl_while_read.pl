@@ -33,7 +33,8 @@ my $size =
 cmp_ok(abs($size - $kilobytes), '<', 60, "the table has $kilobytes kB");
 
 # Name, the DDL, and flags: setup (SQL before the backup), then (a query, and its
-# result after the DDL), seconds (that the reading is to take).
+# result after the DDL), seconds (that the reading is to take), from (major version
+# that has it first).
 my @cases = (
 	# these take their time, so they come first
 	# VACUUM tries for 5 s to get its lock for truncation
@@ -96,6 +97,24 @@ my @cases = (
 		'DELETE FROM victim WHERE id > 10; VACUUM FULL victim; VACUUM FULL victim'
 	],
 	[ 'CLUSTER', 'CLUSTER victim USING victim_v' ],
+	[ 'REPACK', 'REPACK victim', from => 19 ],
+	[
+		'REPACK after DELETE',
+		'DELETE FROM victim WHERE id > 10; REPACK victim USING INDEX victim_v',
+		from => 19
+	],
+	[
+		'REPACK (CONCURRENTLY)',
+		'REPACK (CONCURRENTLY) victim',
+		from => 19,
+		seconds => 12
+	],
+	[
+		'REPACK (CONCURRENTLY) after DELETE, twice',
+		'DELETE FROM victim WHERE id > 10; REPACK (CONCURRENTLY) victim; REPACK (CONCURRENTLY) victim USING INDEX victim_v',
+		from => 19,
+		seconds => 12
+	],
 	[
 		'VACUUM FULL of TOAST',
 		q{SELECT format('VACUUM FULL %s', reltoastrelid::regclass) FROM pg_class WHERE oid = 'victim'::regclass \gexec}
@@ -239,6 +258,7 @@ my @todo;
 foreach (@cases)
 {
 	my ($name, $ddl, %flags) = @$_;
+	next if $flags{from} && major($node) < $flags{from};
 	if ($flags{program}
 		&& (!-x "$bindir/$flags{program}"
 			|| $node->safe_psql(

@@ -80,7 +80,10 @@ foreach my $end ('COMMIT', 'ROLLBACK', 'terminated')
 		$sessions[1]->quit;
 	}
 	$sessions[0]->quit;
-	poll_perl(sub { !grep { -s $_ } @files },
+	poll_perl(
+		sub {
+			!grep { -s $_ } @files;
+		},
 		"$end: files to go with the last reader");
 	no_orphans($node, "$end: nothing is left", 'db');
 	$node->safe_psql('db', 'INSERT INTO t TABLE u');
@@ -98,7 +101,8 @@ my $big = path_of('big');
 $node->safe_psql('db', 'TRUNCATE big');
 my $reader = reader($id, 'SELECT * FROM big');
 release_pg_dump($node);
-is(wait_backup($node, $id), 'completed', 'a table worker waits for no reader');
+is(wait_backup($node, $id), 'completed',
+	'a table worker waits for no reader');
 kept('what the reader may have pinned is there', $big);
 $reader->quit;
 poll_perl(sub { !-s $big }, 'the file to go with the reader');

@@ -57,7 +57,9 @@ foreach my $phase ('starting', 'schema', 'copying')
 	  if $phase ne 'copying';
 	$node->poll_query_until('postgres',
 		"SELECT count(*) = 1 FROM backup_workers WHERE backup_id = $id AND relation IS NOT NULL"
-	) or die 'no worker reads' if $phase eq 'copying';
+	  )
+	  or die 'no worker reads'
+	  if $phase eq 'copying';
 	$node->safe_psql('forced', 'TRUNCATE t, u, e');
 	isnt(
 		$node->safe_psql(
@@ -94,7 +96,8 @@ sub leave_files
 	is(wait_backup($node, $id), 'completed', "$db: a backup");
 	$node->safe_psql($db, "COMMIT PREPARED '$db'");
 	is( $node->safe_psql(
-			$db, q{SELECT count(*) FROM backup_preserved_files WHERE kind IS NULL AND bytes > 8192}
+			$db,
+			q{SELECT count(*) FROM backup_preserved_files WHERE kind IS NULL AND bytes > 8192}
 		),
 		'3',
 		"$db: leaves files");
@@ -113,14 +116,16 @@ sub check_swept
 		'0|1',
 		"$name: the database is as it was");
 	backup_ok($node, $db, name => "$name: a backup");
-	is($node->safe_psql($db, 'SELECT count(*) FROM backup_preserved_files'),
-		'0', "$name: nothing is preserved");
+	is( $node->safe_psql($db, 'SELECT count(*) FROM backup_preserved_files'),
+		'0',
+		"$name: nothing is preserved");
 	no_orphans($node, "$name: nothing is left", $db);
-	is( $node->safe_psql($_,
-			q{SELECT count(*) FROM backup_preserved_files WHERE bytes > 8192}),
+	is( $node->safe_psql(
+			$_,
+			q{SELECT count(*) FROM backup_preserved_files WHERE bytes > 8192}
+		),
 		'3',
-		"$name: $_ has its files")
-	  for @others;
+		"$name: $_ has its files") for @others;
 	return;
 }
 
@@ -129,8 +134,8 @@ $node->safe_psql('postgres', 'ALTER DATABASE renamed RENAME TO other_name');
 check_swept('other_name', 'RENAME');
 
 leave_files('moved');
-$node->safe_psql(
-	'postgres', q{CREATE TABLESPACE third LOCATION '}
+$node->safe_psql('postgres',
+		q{CREATE TABLESPACE third LOCATION '}
 	  . PostgreSQL::Test::Utils::tempdir()
 	  . q{'});
 $node->safe_psql('postgres', 'ALTER DATABASE moved SET TABLESPACE third');
@@ -146,7 +151,8 @@ foreach my $strategy ('WAL_LOG', 'FILE_COPY')
 	$node->safe_psql('postgres', "DROP DATABASE $copy");
 }
 $node->safe_psql('postgres',
-	'CREATE DATABASE elsewhere_copy TEMPLATE original TABLESPACE third STRATEGY FILE_COPY');
+	'CREATE DATABASE elsewhere_copy TEMPLATE original TABLESPACE third STRATEGY FILE_COPY'
+);
 check_swept('elsewhere_copy', 'copy to another tablespace', 'original');
 check_swept('original', 'the original');
 

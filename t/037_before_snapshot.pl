@@ -12,8 +12,8 @@ use Test::More;
 use BackupBgwTest;
 
 my $node = new_node('main',
-	conf => "autovacuum = off\nmax_wal_senders = 2\nsynchronous_commit = local\n"
-);
+	conf =>
+	  "autovacuum = off\nmax_wal_senders = 2\nsynchronous_commit = local\n");
 create_db(
 	$node, 'db', sql => q{
 	CREATE TABLE t AS SELECT i, repeat('x', 200) AS v FROM generate_series(1, 5000) i;
@@ -52,11 +52,15 @@ $node->safe_psql('db',
 	"CREATE TABLE scratch$_ AS TABLE kept; DROP TABLE scratch$_")
   for 1 .. 3;
 $node->safe_psql('db', 'TRUNCATE kept');
-is(progress($node, $id, q{phase || ' ' || files_preserved || ' ' || preserved_bytes}),
-	'starting 0 0', 'nothing is preserved for a backup that waits');
+is( progress(
+		$node, $id,
+		q{phase || ' ' || files_preserved || ' ' || preserved_bytes}),
+	'starting 0 0',
+	'nothing is preserved for a backup that waits');
 is(registries(), 0, 'and there is no registry');
 # another one that it waits for
-$node->safe_psql('db', q{BEGIN; DROP TABLE kept; PREPARE TRANSACTION 'second'});
+$node->safe_psql('db',
+	q{BEGIN; DROP TABLE kept; PREPARE TRANSACTION 'second'});
 $node->safe_psql('db', q{ROLLBACK PREPARED 'first'});
 is(progress($node, $id, 'phase'), 'starting', 'it goes on waiting');
 $node->safe_psql('db', q{ROLLBACK PREPARED 'second'});
@@ -72,11 +76,10 @@ sub hang
 	session_query($session, 'SET synchronous_commit = on');
 	my $pid = session_query($session, 'SELECT pg_backend_pid()');
 	$session->query_until(qr/^committing$/m,
-		"\\echo committing\nTRUNCATE read_only;\n"
-	);
+		"\\echo committing\nTRUNCATE read_only;\n");
 	$node->poll_query_until('postgres',
-		"SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $pid")
-	  or die 'the commit does not hang';
+		"SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $pid"
+	) or die 'the commit does not hang';
 	return ($session, $pid);
 }
 
@@ -145,7 +148,8 @@ no_orphans($node, 'nothing is left of that', 'db');
 	]);
 wait_armed($id);
 $node->safe_psql('db', 'TRUNCATE kept');
-$node->wait_for_log(qr/ERROR:  files preserved for the backup would take more/);
+$node->wait_for_log(
+	qr/ERROR:  files preserved for the backup would take more/);
 end_hang(@hung);
 $caller->quit;
 like(
@@ -153,8 +157,7 @@ like(
 	qr/would take more than backup_bgw\.max_preserved_size \(1024 kB\)/,
 	'the limit counts before the snapshot, too');
 no_orphans($node, 'nothing is left of that, either', 'db');
-$node->safe_psql('postgres',
-	'ALTER SYSTEM RESET synchronous_standby_names');
+$node->safe_psql('postgres', 'ALTER SYSTEM RESET synchronous_standby_names');
 $node->reload;
 
 # Which prepared transactions may unlink files?
@@ -174,12 +177,15 @@ foreach my $case (
 {
 	my ($sql, $refused) = @$case;
 	$node->safe_psql('db',
-		'DROP TABLE IF EXISTS other; CREATE TABLE other (id int PRIMARY KEY)');
+		'DROP TABLE IF EXISTS other; CREATE TABLE other (id int PRIMARY KEY)'
+	);
 	$node->safe_psql('db', "BEGIN; $sql; PREPARE TRANSACTION 'p'");
 	if ($refused)
 	{
-		start_fails($node, 'db', { destination => 'refused' },
-			'55006', qr/prepared transaction may unlink files.*'p'/s,
+		start_fails(
+			$node, 'db', { destination => 'refused' },
+			'55006',
+			qr/prepared transaction may unlink files.*'p'/s,
 			"prepared before: $sql");
 		$node->safe_psql('db', q{COMMIT PREPARED 'p'});
 	}
@@ -187,7 +193,8 @@ foreach my $case (
 	{
 		hold_pg_dump($node, 1);
 		my ($backup, $start) =
-		  start_in_background($node, 'db', { destination => "case-" . ++$oid });
+		  start_in_background($node, 'db',
+			{ destination => "case-" . ++$oid });
 		wait_held($node);
 		$node->safe_psql('db', q{COMMIT PREPARED 'p'});
 		release_pg_dump($node);

@@ -54,6 +54,7 @@ foreach my $ddl ('TRUNCATE t', 'DROP TABLE kept')
 	release_pg_dump($node);
 	is(wait_backup($node, $id), 'completed', "$ddl: the backup is completed")
 	  or diag(history($node, $id, 'error'));
+
 	if ($ddl =~ /TRUNCATE/)
 	{
 		my $archive = history($node, $id, 'destination');

@@ -32,6 +32,7 @@
 #include "guard/horizon.h"
 #include "guard/sweep.h"
 #include "snapshot/asof.h"
+#include "snapshot/catalog_files.h"
 
 /* how often to look for commits, and for prepared transactions, to end, in ms */
 #define COMMIT_NAP	 5
@@ -197,7 +198,7 @@ bbgw_guarded_snapshot_take(BbgwBackup *backup,
 	BbgwGuard  *guard = bbgw_guard_of(backup->number);
 	dsm_segment *snapshot;
 	dsm_segment *needed;
-	bool		catalog_tables;
+	bool		own_files;
 
 	bbgw_horizon_hold();
 	MemoryContextSwitchTo(context);
@@ -209,15 +210,17 @@ bbgw_guarded_snapshot_take(BbgwBackup *backup,
 	dsm_pin_mapping(snapshot);
 	SPI_connect();
 	needed = bbgw_needed_create();
-	catalog_tables = has_catalog_tables();
+	own_files = bbgw_catalog_files_own(has_catalog_tables());
 	bbgw_release_locks();
 	SPI_finish();
 	dsm_pin_mapping(needed);
 	bbgw_guard_publish(guard, needed);
+	if (own_files)
+		bbgw_catalog_files_pin(backup->id);
 
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	backup->snapshot = dsm_segment_handle(snapshot);
-	backup->catalog_tables = catalog_tables;
+	backup->own_files = own_files;
 	LWLockRelease(bbgw_shared->lock);
 	return dsm_segment_address(needed);
 }

@@ -367,7 +367,7 @@ look_after_workers(void)
 	LWLockRelease(bbgw_shared->lock);
 	for (int i = 0; i < my_backup->order.jobs; i++)
 		if (pids[i] != 0)
-			(void) bbgw_lockpass(pids[i]);
+			(void) bbgw_lockpass(pids[i], my_backup->own_files);
 }
 
 static void

@@ -120,7 +120,7 @@ bbgw_schema_wait(BbgwSchemaRun *run)
 
 			run->check();
 			if (pid != 0)
-				(void) bbgw_lockpass(pid);
+				(void) bbgw_lockpass(pid, run->backup->own_files);
 		}
 	} while (try_again(run));
 

@@ -26,7 +26,8 @@
  * waiting for the pin of one that it cuts off.
  *
  * Reads go through a ring of buffers, as those of any big sequential scan, and
- * so leave the working set of others alone.
+ * so leave the working set of others alone.  They write nothing but hints
+ * (quiet_scans.c).
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -51,6 +52,7 @@
 #include "copy/tablelock.h"
 #include "copy/throttle.h"
 #include "snapshot/asof.h"
+#include "snapshot/quiet_scans.h"
 
 /* how often the worker looks around, in microseconds */
 #define LOOK_INTERVAL 2000
@@ -214,8 +216,8 @@ close_storage(Relation rel)
 /*
  * Reads blocks from scan.next to "end", or until the table is let go of.
  *
- * The rows of a page are all found when it is read.  So whenever one of
- * another page comes, all of those before are written.
+ * Rows come in the order of pages.  So whenever one of another page comes, all
+ * of those before are written.
  */
 static void
 scan_range(BlockNumber end, BbgwRowText *rowtext)
@@ -333,7 +335,7 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 	scan.end = unit->start + unit->nblocks;
 	INSTR_TIME_SET_CURRENT(scan.looked);
 
-	bbgw_asof_begin(snapshot, backup->leader_pid, backup->catalog_tables);
+	bbgw_asof_begin(snapshot, backup->leader_pid, backup->own_files);
 	if (!bbgw_tablelock_try(table) &&
 		(!insist || needs_lock() || bbgw_tablelock_vacuumed(table)))
 	{
@@ -349,8 +351,7 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 
 	rowtext = bbgw_rowtext_begin(rel, &toast, sink);
 	scan.tuple = table_slot_create(rel, NULL);
-	scan.desc = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true,
-									  false);
+	scan.desc = bbgw_quiet_scan_begin(rel, GetActiveSnapshot());
 	if (table->is_heap)
 		scan_heap(rel, rowtext);
 	else

@@ -8,6 +8,10 @@
  * table and everything belonging to it locked.  As of S, with its files there
  * to stay, nobody needs these locks.
  *
+ * Nor is anything written.  An index scan prunes the pages that it comes to, and
+ * marks entries of the index as dead; so rows are fetched here by the places
+ * that the index names.
+ *
  * Copyright (c) 2026, the backup_bgw authors
  *
  *-------------------------------------------------------------------------
@@ -17,7 +21,9 @@
 #include "access/detoast.h"
 #include "access/genam.h"
 #include "access/heaptoast.h"
-#include "access/htup_details.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "executor/tuptable.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
@@ -39,19 +45,16 @@ report_damage(const BbgwToast *toast, Oid valueid, const char *what)
  * The bytes of one chunk, checked for being the one expected.
  */
 static const char *
-chunk_data(const BbgwToast *toast, HeapTuple tuple, Oid valueid,
+chunk_data(const BbgwToast *toast, TupleTableSlot *slot, Oid valueid,
 		   int32 expected,
 		   int32 expected_size)
 {
-	TupleDesc	desc = RelationGetDescr(toast->rel);
 	struct varlena *chunk;
 	bool		isnull;
 
-	if (DatumGetInt32(fastgetattr(tuple, 2, desc, &isnull)) != expected)
+	if (DatumGetInt32(slot_getattr(slot, 2, &isnull)) != expected)
 		report_damage(toast, valueid, "unexpected chunk number");
-	chunk =
-		(struct varlena *) DatumGetPointer(fastgetattr(tuple, 3, desc,
-													   &isnull));
+	chunk = (struct varlena *) DatumGetPointer(slot_getattr(slot, 3, &isnull));
 	if (VARATT_IS_EXTERNAL(chunk) || VARATT_IS_COMPRESSED(chunk) ||
 		VARSIZE_ANY_EXHDR(chunk) != (Size) expected_size)
 		report_damage(toast, valueid, "unexpected chunk size");
@@ -85,8 +88,10 @@ bbgw_toast_fetch(const BbgwToast *toast, struct varlena *value)
 	int32		nchunks;
 	int32		chunk = 0;
 	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	IndexScanDesc scan;
+	ItemPointer place;
+	Snapshot	snapshot = chunk_snapshot(toast);
+	TupleTableSlot *slot;
 
 	VARATT_EXTERNAL_GET_POINTER(pointer, value);
 	if (toast->rel == NULL ||
@@ -104,23 +109,26 @@ bbgw_toast_fetch(const BbgwToast *toast, struct varlena *value)
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(pointer.va_valueid));
-	scan = systable_beginscan_ordered(toast->rel, toast->index,
-									  chunk_snapshot(toast), 1, &key);
-	while ((tuple = systable_getnext_ordered(scan,
-											 ForwardScanDirection)) != NULL)
+	slot = table_slot_create(toast->rel, NULL);
+	scan = bbgw_index_beginscan(toast->rel, toast->index, snapshot, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while ((place = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
 		int32		offset = chunk * TOAST_MAX_CHUNK_SIZE;
 		int32		length = Min(size - offset, (int32) TOAST_MAX_CHUNK_SIZE);
 
+		if (!table_tuple_fetch_row_version(toast->rel, place, snapshot, slot))
+			continue;
 		if (chunk >= nchunks)
 			report_damage(toast, pointer.va_valueid, "unexpected last chunk");
 		memcpy(VARDATA(result) + offset,
-			   chunk_data(toast, tuple, pointer.va_valueid, chunk, length),
+			   chunk_data(toast, slot, pointer.va_valueid, chunk, length),
 			   length);
 		if (++chunk % CHUNKS_PER_PAUSE == 0)
 			toast->pause();
 	}
-	systable_endscan_ordered(scan);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
 	if (chunk != nchunks)
 		report_damage(toast, pointer.va_valueid, "missing chunk");
 	return result;

@@ -150,7 +150,7 @@ static bool
 over_limit(const BbgwParty *party, BbgwNeededFile *file, uint64 bytes)
 {
 	pg_atomic_uint64 *sum = file ? &party->guard->preserved_bytes :
-		&party->guard->early_bytes;
+	&party->guard->early_bytes;
 
 	/* it has been counted if an earlier transaction preserved it, but aborted */
 	if (party->max_bytes == 0 ||

@@ -27,7 +27,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -40,6 +39,7 @@
 
 #include "guard/readers.h"
 #include "snapshot/asof.h"
+#include "snapshot/catalog_files.h"
 
 /* S of the present transaction, registered with its top resource owner */
 static Snapshot asof_snapshot = NULL;
@@ -51,9 +51,6 @@ static bool callback_registered = false;
 
 /* what fills the caches of a background worker is in this many transactions */
 #define TRANSACTIONS_PER_CACHE 256
-
-/* what wal_level was, while it is something else; see asof_restore() */
-static int	save_wal_level = -1;
 
 /*
  * CREATE INDEX CONCURRENTLY waits for every snapshot older than its own, but
@@ -104,9 +101,7 @@ asof_teardown(void)
 {
 	asof_snapshot = NULL;
 	TeardownHistoricSnapshot(false);
-	if (save_wal_level >= 0)
-		wal_level = save_wal_level;
-	save_wal_level = -1;
+	bbgw_catalog_files_reset();
 	if (!stay_asof)
 		InvalidateSystemCaches();
 }
@@ -184,7 +179,8 @@ asof_exit(int code, Datum arg)
 }
 
 /*
- * Takes S and brings the transaction of the caller, S's holder, as of S.
+ * Takes S and brings the transaction of the caller, S's holder, as of S.  It
+ * reads present files of catalogs where that is possible; see catalog_files.c.
  * Returns a new segment with S in it, to be given to bbgw_asof_enter() in
  * other processes, whose transactions may refer to it for as long as this one
  * lasts.
@@ -212,6 +208,7 @@ bbgw_snapshot_take(void)
 	hide_virtual_transaction();
 
 	asof_setup(snapshot);
+	bbgw_catalog_files_set(false);
 	InvalidateSystemCaches();
 	PushActiveSnapshot(snapshot);
 
@@ -222,14 +219,8 @@ bbgw_snapshot_take(void)
 
 /*
  * Brings the present transaction as of the snapshot S in segment "handle",
- * which process "holder_pid" holds.  Ends with the transaction.
- *
- * With wal_level = logical, while a historic snapshot is set up, the relation
- * cache takes the present file of a catalog, and of a table with
- * user_catalog_table = true, and does not know a dropped one.  For a catalog
- * that is as good as the file of S, but not for a table.  If there are such
- * tables ("own_files") this process goes by another wal_level.  It writes
- * nothing but what pruning pages takes.
+ * which process "holder_pid" holds.  Ends with the transaction.  "own_files" is
+ * what bbgw_catalog_files_own() said when S was taken.
  *
  * Needs a transaction that has no snapshot yet.  Raises an error if the holder
  * is gone.  Leaves the caches to the caller.
@@ -269,11 +260,7 @@ asof_restore(dsm_handle handle, int holder_pid, bool own_files)
 
 	snapshot = RegisterSnapshotOnOwner(snapshot, TopTransactionResourceOwner);
 	asof_setup(snapshot);
-	if (own_files && XLogLogicalInfoActive())
-	{
-		save_wal_level = wal_level;
-		wal_level = WAL_LEVEL_REPLICA;
-	}
+	bbgw_catalog_files_set(own_files);
 	return snapshot;
 }
 

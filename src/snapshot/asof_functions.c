@@ -26,6 +26,7 @@
 #include "access/transam.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
+#include "storage/large_object.h"
 #include "utils/fmgroids.h"
 #include "utils/syscache.h"
 
@@ -122,7 +123,9 @@ check_function(Oid oid)
 /*
  * Clients read large objects through the fast-path function protocol, which
  * knows no statements.  The locks that one call took are given back when the
- * next one begins.
+ * next one begins.  Without, the server must not keep pg_largeobject open, as it
+ * does until the transaction ends: if what is read is its present file, that
+ * goes with a rewrite.
  */
 static void
 asof_object_access(ObjectAccessType access, Oid classId, Oid objectId,
@@ -141,7 +144,10 @@ asof_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		bbgw_asof_session_begin_statement();
 		if (objectId == F_LO_OPEN || objectId == F_LOREAD ||
 			objectId == F_LO_CLOSE)
+		{
+			close_lo_relation(true);
 			bbgw_asof_session_rest(NULL);
+		}
 	}
 	check_function(objectId);
 }

@@ -138,7 +138,7 @@ bbgw_asof_session_enter(const char *name, bool toplevel)
 	int			leader_pid = 0;
 	Oid			dboid = InvalidOid;
 	bool		dumps = false;
-	bool		catalog_tables = false;
+	bool		own_files = false;
 
 	RequireTransactionBlock(toplevel, "SET TRANSACTION SNAPSHOT");
 	if (!toplevel || FirstSnapshotSet || IsSubTransaction() ||
@@ -163,7 +163,7 @@ bbgw_asof_session_enter(const char *name, bool toplevel)
 		snapshot = backup->snapshot;
 		leader_pid = backup->leader_pid;
 		dboid = backup->order.dboid;
-		catalog_tables = backup->catalog_tables;
+		own_files = backup->own_files;
 		if (token && strcmp(token, backup->dump_token) == 0)
 		{
 			dumps = true;
@@ -194,7 +194,7 @@ bbgw_asof_session_enter(const char *name, bool toplevel)
 		callback_registered = true;
 	}
 	bbgw_asof_settings();
-	bbgw_asof_enter(snapshot, leader_pid, catalog_tables, dumps);
+	bbgw_asof_enter(snapshot, leader_pid, own_files, dumps);
 	if (!superuser() || !bbgw_present_superuser(GetUserId()))
 		not_allowed(dumps);
 
@@ -261,8 +261,8 @@ bbgw_asof_session_check(void)
 
 /*
  * Gives locks back if no statement is under way as of S.  "portal" is the
- * resource owner of a cursor at rest, or NULL.  In pg_dump's session it has to
- * give back its own, too.
+ * resource owner of a cursor at rest, or NULL; it gives back its own, too,
+ * unless it has to keep them.
  */
 void
 bbgw_asof_session_rest(ResourceOwner portal)
@@ -271,7 +271,7 @@ bbgw_asof_session_rest(ResourceOwner portal)
 		!IsTransactionState())
 		return;
 
-	bbgw_release_cursor_locks(BBGW_ASOF_USER() ? NULL : portal);
+	bbgw_release_cursor_locks(BBGW_ASOF_KEEPS_CURSOR_LOCKS() ? NULL : portal);
 }
 
 /*

@@ -15,6 +15,8 @@
 #include "executor/execdesc.h"
 #include "utils/resowner.h"
 
+#include "snapshot/catalog_files.h"
+
 /*
  * The session in its present transaction.  In background workers, which are as
  * of S without being anybody's session, only "nesting" is used.
@@ -33,6 +35,14 @@ extern BbgwAsofSession bbgw_asof_session;
 /* Is it a session as of S, of a user? */
 #define BBGW_ASOF_USER() \
 	(bbgw_asof_session.backup_id != 0 && !bbgw_asof_session.dumps)
+
+/*
+ * Are cursors to keep the locks on what they read?  Those of users, so that no
+ * page is unlinked that they have pinned; and all that may read catalogs from
+ * their present files, which are safe under a lock only (catalog_files.c).
+ */
+#define BBGW_ASOF_KEEPS_CURSOR_LOCKS() \
+	(BBGW_ASOF_USER() || bbgw_catalog_files_present())
 
 /* asof_session.c */
 extern void bbgw_asof_session_enter(const char *name, bool toplevel);

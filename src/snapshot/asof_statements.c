@@ -32,6 +32,7 @@
 #include "shmem.h"
 #include "snapshot/asof.h"
 #include "snapshot/asof_session.h"
+#include "snapshot/quiet_scans.h"
 
 static ProcessUtility_hook_type prev_ProcessUtility_hook = NULL;
 static ExecutorStart_hook_type prev_ExecutorStart_hook = NULL;
@@ -300,7 +301,7 @@ asof_ExecutorStart(QueryDesc *queryDesc, int eflags)
 		check_query(queryDesc);
 	bbgw_asof_session_begin_statement();
 	bbgw_asof_run_alone(queryDesc);
-	if (BBGW_ASOF_USER())
+	if (BBGW_ASOF_KEEPS_CURSOR_LOCKS())
 		lock_for_query(queryDesc->plannedstmt->rtable);
 
 	bbgw_asof_session.nesting++;
@@ -313,6 +314,9 @@ asof_ExecutorStart(QueryDesc *queryDesc, int eflags)
 		bbgw_asof_session.nesting--;
 	}
 	PG_END_TRY();
+
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		bbgw_quiet_scans(queryDesc);
 }
 
 static void

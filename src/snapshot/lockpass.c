@@ -19,9 +19,9 @@
  *
  * The same goes for catalogs.  pg_dump loads the rules of a view by one index
  * of pg_rewrite while it waits for another that REINDEX has locked, and
- * REINDEX waits for the first.  But catalogs that are mapped, and with
- * wal_level = logical all of them, are read from their present files even as
- * of S, so these are waited for.
+ * REINDEX waits for the first.  But catalogs that are mapped, and unless the
+ * backup reads its own files all of them, are read from their present files
+ * even as of S, so these are waited for (catalog_files.c).
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -30,7 +30,6 @@
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "access/xlog.h"
 #include "catalog/catalog.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -64,11 +63,11 @@ held_by_vacuum(const LOCKTAG *tag)
  * Is what a process as of S reads of a relation the file of S?
  */
 static bool
-read_as_of_s(Oid relid)
+read_as_of_s(Oid relid, bool own_files)
 {
 	if (relid >= FirstNormalObjectId)
 		return true;
-	return !XLogLogicalInfoActive() && !IsSharedRelation(relid) &&
+	return own_files && !IsSharedRelation(relid) &&
 		RelationMapOidToFilenumber(relid, false) == InvalidRelFileNumber;
 }
 
@@ -76,9 +75,10 @@ read_as_of_s(Oid relid)
  * Grants the process, one of the backup, the lock that it waits for, if it is
  * of that kind.  Returns whether it was.  That the process is marked as all
  * are that are as of S makes sure that it is not another one by now.
+ * "own_files" is what the process was told when it went as of S.
  */
 bool
-bbgw_lockpass(int pid)
+bbgw_lockpass(int pid, bool own_files)
 {
 	PGPROC	   *proc = BackendPidGetProc(pid);
 	LOCK	   *lock;
@@ -93,7 +93,7 @@ bbgw_lockpass(int pid)
 	tag = lock->tag;
 	if (tag.locktag_type != LOCKTAG_RELATION ||
 		tag.locktag_field1 != MyDatabaseId ||
-		!read_as_of_s(tag.locktag_field2) ||
+		!read_as_of_s(tag.locktag_field2, own_files) ||
 		held_by_vacuum(&tag))
 		return false;
 

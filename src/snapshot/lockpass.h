@@ -12,6 +12,6 @@
 
 #include "backup_bgw.h"
 
-extern bool bbgw_lockpass(int pid);
+extern bool bbgw_lockpass(int pid, bool own_files);
 
 #endif							/* BBGW_LOCKPASS_H */

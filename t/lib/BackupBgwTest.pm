@@ -657,8 +657,7 @@ sub orphans
 		my ($path, $relation) = split /\|/;
 		$expected{$path} = $relation;
 	}
-	foreach my $dir (
-		grep { -d "$data/$_" } "base/$oid",
+	foreach my $dir (grep { -d "$data/$_" } "base/$oid",
 		map { s{^\Q$data\E/}{}r } glob("$data/pg_tblspc/*/PG_*/$oid"))
 	{
 		foreach my $file (slurp_dir("$data/$dir"))

@@ -36,6 +36,9 @@ our $gate =
 #	alone		cannot be in a transaction block
 #	waits		waits for snapshots that are older: not while start_backup() has
 #				not returned, as that has one
+#	barrier		waits until every process has taken notice that logical decoding is
+#				enabled, unless it is: not while one is stopped
+#	from		major version that has it first
 #	then		a query in the schema, and its result after the DDL
 my @kinds = (
 	[ 'TRUNCATE', '', 'TRUNCATE t' ],
@@ -335,6 +338,27 @@ my @kinds = (
 		alone => 1
 	],
 	[ 'CLUSTER', '', 'CLUSTER t USING t_pkey' ],
+	[ 'REPACK', '', 'DELETE FROM t WHERE id < 20; REPACK t', from => 19 ],
+	[
+		'REPACK twice', '', 'REPACK t USING INDEX t_pkey; REPACK t',
+		from => 19
+	],
+	[
+		'REPACK (CONCURRENTLY)',
+		'',
+		'DELETE FROM t WHERE id < 20; REPACK (CONCURRENTLY) t',
+		alone => 1,
+		barrier => 1,
+		from => 19
+	],
+	[
+		'REPACK (CONCURRENTLY) twice',
+		'',
+		'REPACK (CONCURRENTLY) t; REPACK (CONCURRENTLY) t USING INDEX t_pkey',
+		alone => 1,
+		barrier => 1,
+		from => 19
+	],
 	[ 'REINDEX TABLE', '', 'REINDEX TABLE t' ],
 	[ 'REINDEX INDEX', '', 'REINDEX INDEX t_pkey' ],
 	[
@@ -423,8 +447,9 @@ my @kinds = (
 # All kinds, or those of a list like the one above, as hashes.
 sub ddl_kinds
 {
+	my ($version) = `pg_config --version` =~ /(\d+)/;
 	my @list = @_ ? @_ : @kinds;
-	return map {
+	return grep { !$_->{from} || $version >= $_->{from} } map {
 		my ($name, $setup, $ddl, %flags) = @$_;
 		my $schema = 'k_' . (lc($name) =~ s/\W+/_/gr);
 		{
@@ -571,20 +596,19 @@ my %moments = (
 		return ($id, sub { release_pg_dump($node); $caller->quit });
 	},
 
-	# The same, but start_backup() has returned.  Only with wal_level = logical does
-	# pg_dump wait for catalogs, and only for kinds that do not look at foreign
-	# tables.
-	'before definitions are read' => sub {
+	# The same, but start_backup() has returned, and pg_dump is as of S and has read
+	# what there is, but not yet all that it is like.  Shared catalogs it waits for.
+	'while definitions are read' => sub {
 		my ($node, $db) = @_;
 		my $blocker = new_session($node, $db);
 		session_query($blocker,
-			'BEGIN; LOCK TABLE pg_foreign_table IN ACCESS EXCLUSIVE MODE');
+			'BEGIN; LOCK TABLE pg_subscription IN ACCESS EXCLUSIVE MODE');
 		my $id = start_backup($node, $db, destination => $db);
 		$node->poll_query_until(
 			'postgres',
 			qq{SELECT count(*) = 1 FROM pg_locks l JOIN backup_workers w USING (pid)
-			WHERE backup_id = $id AND role = 'pg_dump' AND NOT granted AND l.relation = 'pg_foreign_table'::regclass}
-		) or die 'pg_dump does not wait for pg_foreign_table';
+			WHERE backup_id = $id AND role = 'pg_dump' AND NOT granted AND l.relation = 'pg_subscription'::regclass}
+		) or die 'pg_dump does not wait for pg_subscription';
 		return ($id,
 			sub { session_query($blocker, 'COMMIT'); $blocker->quit });
 	},
