@@ -160,6 +160,11 @@ no_orphans($node, 'nothing is left of that, either', 'db');
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET synchronous_standby_names');
 $node->reload;
 
+my $tablespace = PostgreSQL::Test::Utils::tempdir();
+$node->safe_psql('postgres',
+	"CREATE TABLESPACE elsewhere LOCATION '$tablespace'");
+$node->safe_psql('db', 'CREATE VIEW v AS SELECT 1 AS one; CREATE TABLE other (id int PRIMARY KEY)');
+
 # Which prepared transactions may unlink files?
 foreach my $case (
 	[ 'ALTER SEQUENCE s_id_seq INCREMENT 2' => 1 ],
@@ -172,13 +177,13 @@ foreach my $case (
 	[ q{SELECT setval('s_id_seq', 7)} => 0 ],
 	[ 'INSERT INTO t VALUES (1)' => 0 ],
 	[ 'CREATE INDEX ON t (i)' => 0 ],
+	[ 'CREATE TABLE made (id serial PRIMARY KEY, v text)' => 0 ],
+	[ 'CREATE OR REPLACE VIEW v AS SELECT 1 AS one' => 0 ],
+	[ 'ALTER TABLE t SET TABLESPACE elsewhere' => 1 ],
 	[ 'ALTER TABLE s ADD FOREIGN KEY (id) REFERENCES other' => 0 ],
 	[ 'LOCK TABLE t IN EXCLUSIVE MODE' => 0 ])
 {
 	my ($sql, $refused) = @$case;
-	$node->safe_psql('db',
-		'DROP TABLE IF EXISTS other; CREATE TABLE other (id int PRIMARY KEY)'
-	);
 	$node->safe_psql('db', "BEGIN; $sql; PREPARE TRANSACTION 'p'");
 	if ($refused)
 	{

@@ -68,7 +68,9 @@ wait_for_commits(int timeout, void (*nap) (long ms))
  * or NULL if there are none.
  *
  * Who unlinks a file has its relation locked, as ACCESS EXCLUSIVE.  Only ALTER
- * SEQUENCE does with SHARE ROW EXCLUSIVE, as it lets others read on.
+ * SEQUENCE does with SHARE ROW EXCLUSIVE, as it lets others read on.  Relations
+ * that a transaction has made itself it has locked, too, but nobody else sees
+ * them.
  */
 static char *
 prepared_transactions(void)
@@ -95,10 +97,10 @@ prepared_transactions(void)
 					  "   WHERE x.locktype = 'transactionid' AND x.transactionid = p.transaction"
 					  "   AND x.pid IS NULL AND l.pid IS NULL"
 					  "   AND l.locktype = 'relation'"
-					  "   AND (l.mode = 'AccessExclusiveLock'"
-					  "    OR (l.mode IN ('ShareRowExclusiveLock', 'ExclusiveLock')"
-					  "     AND EXISTS (SELECT FROM pg_catalog.pg_class c"
-					  "      WHERE c.oid = l.relation AND c.relkind = 'S')))"
+					  "   AND EXISTS (SELECT FROM pg_catalog.pg_class c"
+					  "    WHERE c.oid = l.relation AND c.relkind IN ('r', 'i', 'S', 't', 'm')"
+					  "    AND (l.mode = 'AccessExclusiveLock'"
+					  "     OR (c.relkind = 'S' AND l.mode IN ('ShareRowExclusiveLock', 'ExclusiveLock'))))"
 					  "   AND l.database = p.dbid AND p.dbid ="
 					  "    (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))",
 					  true, 0);
