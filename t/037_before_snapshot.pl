@@ -163,7 +163,9 @@ $node->reload;
 my $tablespace = PostgreSQL::Test::Utils::tempdir();
 $node->safe_psql('postgres',
 	"CREATE TABLESPACE elsewhere LOCATION '$tablespace'");
-$node->safe_psql('db', 'CREATE VIEW v AS SELECT 1 AS one; CREATE TABLE other (id int PRIMARY KEY)');
+$node->safe_psql('db',
+	'CREATE VIEW v AS SELECT 1 AS one; CREATE TABLE other (id int PRIMARY KEY)'
+);
 
 # Which prepared transactions may unlink files?
 foreach my $case (

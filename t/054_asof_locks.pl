@@ -36,7 +36,7 @@ my $pid = session_query($session, 'SELECT pg_backend_pid()');
 sub locks
 {
 	return $node->safe_psql('locks',
-		"SELECT string_agg(CASE locktype WHEN 'relation' THEN relation::regclass::text ELSE locktype END, ' ' ORDER BY 1) FROM pg_locks WHERE pid = $pid AND locktype <> 'virtualxid'"
+		"SELECT string_agg(CASE locktype WHEN 'relation' THEN relation::regclass::text ELSE locktype END, ' ' ORDER BY 1) FROM pg_locks WHERE pid = $pid AND locktype <> 'virtualxid' AND objsubid IS DISTINCT FROM 3"
 	);
 }
 
