@@ -308,15 +308,14 @@ asof_ExecutorStart(QueryDesc *queryDesc, int eflags)
 	PG_TRY();
 	{
 		call_executor_start(queryDesc, eflags);
+		if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+			bbgw_quiet_scans(queryDesc);
 	}
 	PG_FINALLY();
 	{
 		bbgw_asof_session.nesting--;
 	}
 	PG_END_TRY();
-
-	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
-		bbgw_quiet_scans(queryDesc);
 }
 
 static void
