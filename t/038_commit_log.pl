@@ -19,8 +19,8 @@ my $pg_xact = $node->data_dir . '/pg_xact';
 create_db(
 	$node, 'db', sql => q{
 	CREATE TABLE t (i int, v text); ALTER TABLE t ALTER v SET STORAGE external;
-	INSERT INTO t SELECT i, repeat(i::text, 1000) FROM generate_series(1, 20) i;
-	CREATE TABLE kept AS SELECT 1 AS i});
+	INSERT INTO t SELECT i, repeat(i::text, 1000) FROM generate_series(1, 20) i}
+);
 
 # Some million transactions later; a file of pg_xact is of 1,048,576.
 $node->stop;
@@ -39,44 +39,15 @@ sub vacuum_all
 	return;
 }
 
-foreach my $ddl ('TRUNCATE t', 'DROP TABLE kept')
-{
-	my $before = $node->safe_psql('postgres', $numbers);
-	hold_pg_dump($node);
-	my $id = start_backup($node, 'db', destination => $ddl =~ s/\W+/_/gr);
-	wait_held($node);
-	$node->safe_psql('db', $ddl);
-	vacuum_all();
-	is($node->safe_psql('postgres', $numbers),
-		$before, "$ddl: what the database may need is held");
-	ok(-e "$pg_xact/0000", "$ddl: the commit log is there")
-	  if $ddl =~ /TRUNCATE/;
-	release_pg_dump($node);
-	is(wait_backup($node, $id), 'completed', "$ddl: the backup is completed")
-	  or diag(history($node, $id, 'error'));
-
-	if ($ddl =~ /TRUNCATE/)
-	{
-		my $archive = history($node, $id, 'destination');
-		like(archive_text($node, $archive),
-			qr/^20\t(20){1000}$/m, "$ddl: with its rows")
-		  if -e $archive;
-	}
-	# until the leader is gone
-	$node->poll_query_until('db',
-		q{SELECT count(*) = 0 FROM pg_class WHERE relpersistence = 't'})
-	  or die 'the temporary table is still there';
-	vacuum_all();
-	isnt($node->safe_psql('postgres', $numbers),
-		$before, "$ddl: not any more when the backup has ended");
-	ok(!-e "$pg_xact/0000", "$ddl: the commit log was truncated");
-}
-
 # The leader drops what it has made when it is terminated as of its snapshot, too,
 # whatever became of the catalogs meanwhile.
 hold_pg_dump($node);
 my $id = start_backup($node, 'db', destination => 'terminated');
 wait_held($node);
+is( $node->safe_psql(
+		'db', q{SELECT count(*) FROM pg_class WHERE relpersistence = 't'}),
+	'1',
+	'the leader has a temporary table');
 $node->safe_psql('db', "VACUUM FULL $_")
   for qw(pg_class pg_attribute pg_type pg_depend pg_namespace);
 my $catalogs =
@@ -98,6 +69,43 @@ is( $node->safe_psql(
 	'it has dropped its temporary table');
 is($node->safe_psql('db', $catalogs), $before, 'and nothing else');
 no_orphans($node, 'nothing is left', 'db');
+# A table whose transactions are the oldest is truncated before it is read.
+$before = $node->safe_psql('postgres', $numbers);
+hold_pg_dump($node);
+$id = start_backup($node, 'db', destination => 'truncated');
+wait_held($node);
+$node->safe_psql('db', 'TRUNCATE t');
+vacuum_all();
+is($node->safe_psql('postgres', $numbers),
+	$before, 'what the database may need is held');
+ok(-e "$pg_xact/0000", 'the commit log is there');
+release_pg_dump($node);
+is(wait_backup($node, $id), 'completed', 'the backup is completed')
+  or diag(history($node, $id, 'error'));
+my $archive = history($node, $id, 'destination');
+like(archive_text($node, $archive), qr/^20\t(20){1000}$/m, 'with its rows')
+  if -e $archive;
+
+# until the leader is gone
+$node->poll_query_until('db',
+	q{SELECT count(*) = 0 FROM pg_class WHERE relpersistence = 't'})
+  or die 'the temporary table is still there';
+vacuum_all();
+isnt($node->safe_psql('postgres', $numbers),
+	$before, 'not any more when the backup has ended');
+ok(!-e "$pg_xact/0000", 'the commit log was truncated');
+
+# Now nothing old is left, and no backup makes a table.
+hold_pg_dump($node);
+$id = start_backup($node, 'db', destination => 'young');
+wait_held($node);
+is( $node->safe_psql(
+		'db', q{SELECT count(*) FROM pg_class WHERE relpersistence = 't'}),
+	'0',
+	'where all is young, there is nothing to be held');
+release_pg_dump($node);
+is(wait_backup($node, $id), 'completed', 'and a backup is completed');
+
 unlike(
 	slurp_file($node->logfile),
 	qr/PANIC|TRAP|WARNING|server process .* was terminated|could not access status/,

@@ -150,10 +150,12 @@ arm_guard(BbgwGuard *guard, int64 backup_id,
 		while (find_prepared_transactions(settings->prepared_transactions))
 			nap(PREPARED_NAP);
 
+		bbgw_horizon_hold();
 		bbgw_guard_arm(guard, backup_id,
 					   (uint64) settings->max_preserved_size * 1024);
 		wait_for_commits(settings->commit_timeout, nap);
-		if (!find_prepared_transactions(settings->prepared_transactions))
+		if (!find_prepared_transactions(settings->prepared_transactions) &&
+			bbgw_horizon_held())
 			return;
 
 		bbgw_guard_disarm(guard, 0);
@@ -202,13 +204,16 @@ bbgw_guarded_snapshot_take(BbgwBackup *backup,
 	dsm_segment *needed;
 	bool		own_files;
 
-	bbgw_horizon_hold();
-	MemoryContextSwitchTo(context);
 	arm_guard(guard, backup->id, settings, nap);
 
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
 	snapshot = bbgw_snapshot_take();
+	if (!bbgw_horizon_held())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("transaction numbers have passed a boundary while the snapshot of the backup was taken"),
+				 errhint("Try again.")));
 	dsm_pin_mapping(snapshot);
 	SPI_connect();
 	needed = bbgw_needed_create();

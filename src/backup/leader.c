@@ -48,7 +48,6 @@
 #include "copy/plan.h"
 #include "copy/worker.h"
 #include "guard/guard.h"
-#include "guard/registry.h"
 #include "guard/sweep.h"
 #include "paths.h"
 #include "snapshot/asof.h"
@@ -135,9 +134,8 @@ end_backup(bool exiting)
 			bbgw_asof_leave();
 			bbgw_sweep();
 		}
-		else if (bbgw_registry_find(MyDatabaseTableSpace,
-									MyDatabaseId) != InvalidRelFileNumber)
-			bbgw_sweep_request(MyDatabaseId);
+		else
+			bbgw_sweep_request();
 	}
 
 	if (completed)

@@ -19,6 +19,11 @@
  * temporary tables are: by autovacuum, or by the next session in the same
  * place.
  *
+ * Most databases need none: pg_xact is truncated by whole files, and not beyond
+ * the oldest snapshot, which is S or older.  Only if the database's oldest number
+ * is in an earlier file than that, something may go.  Of pg_multixact anything
+ * may that there is.
+ *
  * What does not stop is the removal of dead rows, and freezing.
  *
  * Copyright (c) 2026, the backup_bgw authors
@@ -28,7 +33,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/multixact.h"
+#include "access/slru.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/tupdesc.h"
 #include "access/xact.h"
 #include "catalog/heap.h"
@@ -45,6 +53,16 @@
 #include "guard/horizon.h"
 
 #define TABLE_NAME "backup_bgw_horizon"
+
+/* two bits for each transaction */
+#define XIDS_PER_FILE ((TransactionId) SLRU_PAGES_PER_SEGMENT * BLCKSZ * 4)
+
+/* there is a table */
+static bool held = false;
+
+/* the oldest numbers of the database when it was looked at */
+static TransactionId oldest_xid;
+static MultiXactId oldest_multi;
 
 static Oid
 create_table(void)
@@ -80,19 +98,57 @@ set_numbers(Oid relid)
 	table_close(pg_class, RowExclusiveLock);
 }
 
+static void
+look_at_database(void)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID,
+										ObjectIdGetDatum(MyDatabaseId));
+	Form_pg_database database;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	database = (Form_pg_database) GETSTRUCT(tuple);
+	oldest_xid = database->datfrozenxid;
+	oldest_multi = database->datminmxid;
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * Is everything kept that a snapshot needs that was taken a moment ago?  To be
+ * asked after bbgw_horizon_hold().
+ */
+bool
+bbgw_horizon_held(void)
+{
+	TransactionId next = XidFromFullTransactionId(ReadNextFullTransactionId());
+
+	return held ||
+		(oldest_xid / XIDS_PER_FILE == next / XIDS_PER_FILE &&
+		 oldest_multi == ReadNextMultiXactId());
+}
+
 /*
  * Keeps pg_xact and pg_multixact as they are, as far as tables of the current
  * database may need them, until the calling process ends.
  *
- * The process is in no transaction, not as of some S, and calls this once.  It
- * must not be as of some S either when it exits.  Waits for locks on catalogs.
+ * The process is in no transaction and not as of some S.  It must not be as of
+ * some S either when it exits.  Waits for locks on catalogs.
  */
 void
 bbgw_horizon_hold(void)
 {
 	Oid			relid;
 
+	if (held)
+		return;
+
 	StartTransactionCommand();
+	look_at_database();
+	if (bbgw_horizon_held())
+	{
+		CommitTransactionCommand();
+		return;
+	}
 
 	/*
 	 * Whoever is about to take over numbers into pg_database has not looked
@@ -105,4 +161,5 @@ bbgw_horizon_hold(void)
 	set_numbers(relid);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	held = true;
 }

@@ -13,5 +13,6 @@
 #include "backup_bgw.h"
 
 extern void bbgw_horizon_hold(void);
+extern bool bbgw_horizon_held(void);
 
 #endif							/* BBGW_HORIZON_H */

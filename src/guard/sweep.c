@@ -365,18 +365,28 @@ is_locked(Oid database)
 														 NULL));
 }
 
+static bool
+has_registry(void)
+{
+	return bbgw_registry_find(MyDatabaseTableSpace,
+							  MyDatabaseId) != InvalidRelFileNumber;
+}
+
 /*
- * Has a sweeper sweep in a database, and waits for it; but if the database is
- * being dropped or moved, that is done later.  May be called when the calling
- * process is about to exit.
+ * Has a sweeper sweep in the current database, if there is anything to sweep,
+ * and waits for it; but if the database is being dropped or moved, that is done
+ * later.  For a process that is about to exit.
  */
 void
-bbgw_sweep_request(Oid database)
+bbgw_sweep_request(void)
 {
-	if (is_locked(database))
-		(void) bbgw_sweep_later(database);
-	else
-		request_sweep(database);
+	if (!has_registry())
+		return;
+	if (is_locked(MyDatabaseId))
+		(void) bbgw_sweep_later(MyDatabaseId);
+	/* not locked any more may mean gone */
+	else if (has_registry())
+		request_sweep(MyDatabaseId);
 }
 
 /*

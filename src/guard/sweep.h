@@ -14,7 +14,7 @@
 
 extern void bbgw_sweep(void);
 extern bool bbgw_sweep_later(Oid database);
-extern void bbgw_sweep_request(Oid database);
+extern void bbgw_sweep_request(void);
 extern void bbgw_sweep_everywhere(void);
 extern void bbgw_sweep_init(void);
 
