@@ -122,7 +122,9 @@ CREATE FUNCTION backup_bgw_preserved_files(
     OUT filenode oid,
     OUT path text,
     OUT bytes bigint,
-    OUT preserved_at timestamptz)
+    OUT preserved_at timestamptz,
+    OUT xid xid8,
+    OUT outcome text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'backup_bgw_preserved_files'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;

@@ -25,6 +25,16 @@
  * for no lock.  When the guard was disarmed he waits again: then nobody is
  * adding to the registry any more.
  *
+ * The callbacks before a commit do not have the last word.  What is to be done
+ * ON COMMIT with temporary tables comes after them, and dropping one may drop
+ * others by cascade; and the callback of a library that was loaded before this
+ * one comes later.  So from then on until the commit record is made, the list is
+ * looked at again whenever the effects of a command become visible, which is
+ * when the relation cache is told.  In the end, when all is done but the
+ * unlinking, it is made sure that nothing was missed.  If it was, the backups
+ * that need the file have failed: it is in the commit record, and so cannot be
+ * preserved any more for standbys and crash recovery.
+ *
  * A transaction that is prepared is through with this when it is prepared; its
  * files are no longer on the list that COMMIT PREPARED goes by.  One that was
  * prepared before the guard was armed is the business of leader.c.
@@ -47,12 +57,14 @@
 #include "storage/bufmgr.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "guard/guard.h"
 #include "guard/guard_parties.h"
+#include "guard/pending.h"
 #include "guard/registry.h"
 
 struct BbgwCommits
@@ -63,6 +75,23 @@ struct BbgwCommits
 
 /* my counter is odd */
 static bool commit_in_flight = false;
+
+/*
+ * From the first look at the list of files to be unlinked on: how many of them
+ * need no second look, and the first of those.  Others come before it.
+ */
+static bool looking = false;
+static int	nseen;
+static RelFileLocator first_seen;
+
+/* Files that a transaction leaves behind */
+typedef struct Preserving
+{
+	BbgwPreserved *records;
+	RelFileLocator *files;		/* the same */
+	int			n;
+	int			appended;		/* the first ones are in the registry */
+} Preserving;
 
 static pg_atomic_uint32 *
 my_counter(void)
@@ -137,12 +166,6 @@ file_size(const RelFileLocator *locator)
 	return blocks * BLCKSZ;
 }
 
-static int
-compare_locators(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(RelFileLocator));
-}
-
 /*
  * Would the file be more than may be preserved for the backup?
  */
@@ -193,30 +216,34 @@ preserve_file(BbgwParties *parties, const RelFileLocator *locator,
 }
 
 /*
- * Preserves those of the files about to be unlinked that a backup needs.
+ * Writes those of the files about to be unlinked that a backup needs into the
+ * registry.
  */
 static void
-preserve_files(BbgwParties *parties, const RelFileLocator *files, int nfiles)
+preserve_files(BbgwParties *parties, const RelFileLocator *files, int nfiles,
+			   Preserving *preserving)
 {
 	RelFileLocator *created;
 	int			ncreated = smgrGetPendingDeletes(false, &created);
-	BbgwPreserved *records = palloc_extended(nfiles * sizeof(BbgwPreserved),
-											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	int			n = 0;
+
+	preserving->records = palloc_extended(nfiles * sizeof(BbgwPreserved),
+										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	preserving->files = palloc_extended(nfiles * sizeof(RelFileLocator),
+										MCXT_ALLOC_HUGE);
 
 	/* files of this transaction's own making are in no snapshot */
 	if (ncreated > 0)
-		qsort(created, ncreated, sizeof(RelFileLocator), compare_locators);
+		qsort(created, ncreated, sizeof(RelFileLocator), bbgw_compare_locators);
 
 	for (int i = 0; i < nfiles; i++)
 	{
 		const RelFileLocator *locator = &files[i];
-		BbgwPreserved *record = &records[n];
+		BbgwPreserved *record = &preserving->records[preserving->n];
 
 		if (locator->dbOid != MyDatabaseId ||
 			(ncreated > 0 &&
 			 bsearch(locator, created, ncreated, sizeof(RelFileLocator),
-					 compare_locators)) ||
+					 bbgw_compare_locators)) ||
 			!preserve_file(parties, locator, &record->bytes))
 			continue;
 
@@ -225,37 +252,63 @@ preserve_files(BbgwParties *parties, const RelFileLocator *files, int nfiles)
 		record->tablespace = locator->spcOid;
 		record->number = locator->relNumber;
 		record->live = 1;
-		n++;
+		preserving->files[preserving->n++] = *locator;
 	}
+	if (preserving->n > 0)
+		bbgw_registry_append(preserving->records, preserving->n,
+							 &preserving->appended);
+}
 
-	if (n > 0)
+/*
+ * Of the files that a commit is about to unlink, without having been looked at
+ * before: fails the backups that need one.
+ */
+static void
+fail_for_files(BbgwParties *parties, const RelFileLocator *files, int nfiles)
+{
+	for (int i = 0; i < nfiles; i++)
 	{
-		bbgw_registry_append(parties->party[0].registry, records, n);
-		for (int i = 0; i < n; i++)
+		for (int p = 0; p < parties->n && files[i].dbOid == MyDatabaseId; p++)
 		{
-			RelFileLocator locator;
+			BbgwNeededFile *file;
+			ErrorData	edata = {0};
 
-			locator.spcOid = records[i].tablespace;
-			locator.dbOid = MyDatabaseId;
-			locator.relNumber = records[i].number;
-			RelationPreserveStorage(locator, true);
+			if (!bbgw_party_needs(&parties->party[p], files[i].spcOid,
+								  files[i].relNumber, &file))
+				continue;
+			edata.sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+			edata.message = psprintf("a file of %s was unlinked before the backup had read it",
+									 file ? BBGW_FILE_NAME(parties->party[p].set, file) : "some relation");
+			edata.detail = "Some library unlinks files when it is too late to preserve them.";
+			edata.hint = "Name backup_bgw before other libraries in shared_preload_libraries.";
+			fail_backups(parties->party[p].id, &edata);
+			parties->party[p].guard = NULL;
 		}
 	}
 }
 
 /*
- * preserve_files(), whose errors become those of the backups.  What has been
- * written to the registry by then does no harm.
+ * preserve_files(), or if it is too late for that fail_for_files(), whose errors
+ * become those of the backups.
+ *
+ * What is in the registry by the time of an error has to be preserved all the
+ * same: the record of a transaction that has committed must not be about a file
+ * that it has unlinked, and whose number may be another relation's then.
+ *
+ * Returns how many files were taken off the list.
  */
-static void
-try_to_preserve_files(const RelFileLocator *files, int nfiles)
+static int
+try_to_preserve_files(const RelFileLocator *files, int nfiles, bool late)
 {
+	int			npreserved;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "backup_bgw guard",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext save_context = MemoryContextSwitchTo(context);
 	ResourceOwner save_owner = CurrentResourceOwner;
 	ResourceOwner owner = ResourceOwnerCreate(save_owner, "backup_bgw guard");
+	Preserving *preserving = palloc0(sizeof(Preserving));
+	uint32		save_holdoff = InterruptHoldoffCount;
 
 	PG_TRY();
 	{
@@ -263,8 +316,10 @@ try_to_preserve_files(const RelFileLocator *files, int nfiles)
 
 		CurrentResourceOwner = owner;
 		parties = bbgw_parties_find();
-		if (parties->n > 0)
-			preserve_files(parties, files, nfiles);
+		if (late)
+			fail_for_files(parties, files, nfiles);
+		else if (parties->n > 0)
+			preserve_files(parties, files, nfiles, preserving);
 		bbgw_parties_free(parties);
 	}
 	PG_CATCH();
@@ -274,6 +329,9 @@ try_to_preserve_files(const RelFileLocator *files, int nfiles)
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
 		FlushErrorState();
+
+		/* after the commit record they are held, and an error lets them go */
+		InterruptHoldoffCount = save_holdoff;
 
 		/* nobody holds one when a transaction is about to commit */
 		LWLockReleaseAll();
@@ -293,38 +351,136 @@ try_to_preserve_files(const RelFileLocator *files, int nfiles)
 	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
 	CurrentResourceOwner = save_owner;
 	ResourceOwnerDelete(owner);
+
+	npreserved = preserving->appended;
+	if (npreserved > 0)
+		bbgw_pending_remove(preserving->files, npreserved);
 	MemoryContextSwitchTo(save_context);
 	MemoryContextDelete(context);
+	return npreserved;
+}
+
+/*
+ * How many of the files on the list, the first ones, have not been seen yet.
+ * Others must come in the same order as before; if they do not, all count.
+ */
+static int
+count_unseen(const RelFileLocator *files, int nfiles)
+{
+	int			unseen = nfiles - nseen;
+
+	if (nseen == 0 || unseen < 0 ||
+		bbgw_compare_locators(&files[unseen], &first_seen) != 0)
+		return nfiles;
+	return unseen;
+}
+
+/*
+ * Looks at what the transaction would unlink, if that has not been looked at
+ * before.
+ *
+ * In a subtransaction it does not: that may be rolled back, which is not on
+ * record then.  Nor does anybody use one after the callbacks before a commit.
+ */
+static void
+look_at_files(void)
+{
+	RelFileLocator *files;
+	int			nfiles;
+	int			unseen;
+
+	if (GetCurrentTransactionNestLevel() > 1)
+		return;
+	nfiles = smgrGetPendingDeletes(true, &files);
+	if (nfiles == 0)
+		return;
+
+	unseen = count_unseen(files, nfiles);
+	if (unseen > 0)
+	{
+		if (!commit_in_flight)
+			begin_commit();
+		if (pg_atomic_read_u32(&bbgw_guards->armed) > 0 &&
+			try_to_preserve_files(files, unseen, false) > 0)
+		{
+			pfree(files);
+			nfiles = smgrGetPendingDeletes(true, &files);
+		}
+		nseen = nfiles;
+		if (nfiles > 0)
+			first_seen = files[0];
+	}
+	if (nfiles > 0)
+		pfree(files);
+}
+
+/*
+ * The commit record, or that of PREPARE TRANSACTION, is written, and the files on
+ * the list will go.  Makes sure that all of them have been looked at.  Must not
+ * raise an error, as the transaction cannot abort any more.
+ */
+static void
+check_files(void)
+{
+	RelFileLocator *files;
+	int			nfiles;
+
+	if (pg_atomic_read_u32(&bbgw_guards->armed) == 0)
+		return;
+	nfiles = smgrGetPendingDeletes(true, &files);
+	if (nfiles > 0)
+	{
+		int			unseen = count_unseen(files, nfiles);
+
+		if (unseen > 0)
+			(void) try_to_preserve_files(files, unseen, true);
+		pfree(files);
+	}
 }
 
 static void
 guard_xact_callback(XactEvent event, void *arg)
 {
-	RelFileLocator *files;
-	int			nfiles;
-
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
-			nfiles = smgrGetPendingDeletes(true, &files);
-			if (nfiles == 0)
-				break;
-			begin_commit();
-			if (pg_atomic_read_u32(&bbgw_guards->armed) > 0)
-				try_to_preserve_files(files, nfiles);
-			pfree(files);
+			nseen = 0;
+			look_at_files();
+			looking = true;
 			break;
 
 		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
+			looking = false;
+			check_files();
+			if (commit_in_flight)
+				end_commit();
+			break;
+
+		case XACT_EVENT_ABORT:
+			looking = false;
 			if (commit_in_flight)
 				end_commit();
 			break;
 
 		default:
 			break;
+	}
+}
+
+/*
+ * After each command, be it one within a commit, the relation cache is told what
+ * has changed.
+ */
+static void
+guard_relcache_callback(Datum arg, Oid relid)
+{
+	if (looking && IsTransactionState())
+	{
+		looking = false;		/* not while looking */
+		look_at_files();
+		looking = true;
 	}
 }
 
@@ -336,6 +492,7 @@ void
 bbgw_guard_init(void)
 {
 	RegisterXactCallback(guard_xact_callback, NULL);
+	CacheRegisterRelcacheCallback(guard_relcache_callback, (Datum) 0);
 }
 
 /*

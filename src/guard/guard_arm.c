@@ -26,20 +26,10 @@
 void
 bbgw_guard_arm(BbgwGuard *guard, int64 backup_id, uint64 max_bytes)
 {
-	RelFileNumber registry;
-
 	/* not while a registry is being dropped */
 	bbgw_registry_lock();
-	registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId);
 
 	LWLockAcquire(bbgw_guards->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < bbgw_max_backups &&
-		 registry == InvalidRelFileNumber; i++)
-		if (bbgw_guards->guards[i].database == MyDatabaseId)
-			registry = bbgw_guards->guards[i].registry;
-	if (registry == InvalidRelFileNumber)
-		registry = bbgw_registry_next();
-	guard->registry = registry;
 	guard->failed = false;
 	guard->needed = DSM_HANDLE_INVALID;
 	guard->max_bytes = max_bytes;
@@ -64,7 +54,9 @@ bbgw_guard_publish(BbgwGuard *guard, dsm_segment *segment)
 	BbgwPreservedAt *records;
 	int			n;
 	BbgwParty	party = {0};
+	BbgwNeededSet *set = dsm_segment_address(segment);
 
+	set->backup_id = guard->backup_id;
 	LWLockAcquire(bbgw_guards->lock, LW_EXCLUSIVE);
 	guard->needed = dsm_segment_handle(segment);
 	LWLockRelease(bbgw_guards->lock);
@@ -72,8 +64,8 @@ bbgw_guard_publish(BbgwGuard *guard, dsm_segment *segment)
 	/* those that were preserved until now have not been counted as its */
 	party.guard = guard;
 	party.id = guard->backup_id;
-	party.set = dsm_segment_address(segment);
-	records = bbgw_registry_read(guard->registry, &n);
+	party.set = set;
+	records = bbgw_registry_read_all(&n);
 	for (int i = 0; i < n; i++)
 	{
 		BbgwPreserved *record = &records[i].record;
@@ -127,7 +119,8 @@ bbgw_guard_needed(BbgwGuard *guard)
 /*
  * Disarms the guard, if it was armed, and waits "timeout" ms at most for
  * commits in flight that may still be adding to the registry.  If that is not
- * enough a later sweep will find what they have added.  Takes no lock but
+ * enough a later sweep will find what they have added; they do not touch the
+ * guard any more, whosever it is by then.  Takes no lock but
  * LWLocks, and raises nothing.
  */
 void

@@ -14,7 +14,8 @@
 #include "guard/guard_parties.h"
 
 /*
- * Attaches a set.  Returns false if it is gone, with its backup.
+ * Attaches a set.  Returns false if it is gone, with its backup; then its handle
+ * may already stand for a segment of somebody else.
  */
 static bool
 attach_set(BbgwParty *party)
@@ -29,7 +30,9 @@ attach_set(BbgwParty *party)
 		party->segment = seg;
 	}
 	party->set = dsm_segment_address(seg);
-	return true;
+	return dsm_segment_map_length(seg) >= sizeof(BbgwNeededSet) &&
+		party->set->magic == BBGW_NEEDED_MAGIC &&
+		party->set->backup_id == party->id;
 }
 
 /*
@@ -58,7 +61,6 @@ bbgw_parties_find(void)
 		party->guard = guard;
 		party->id = guard->backup_id;
 		party->handle = guard->needed;
-		party->registry = guard->registry;
 		party->max_bytes = guard->max_bytes;
 		parties->n++;
 	}
@@ -106,37 +108,47 @@ bbgw_party_needs(const BbgwParty *party, Oid tablespace, RelFileNumber number,
 
 /*
  * Notes that a file is preserved for a backup, and counts it, once.  Returns
- * false if the backup is through with the file after all.  Without a set to
- * find it in ("file" is NULL) it counts for as long as there is none.
+ * false if the backup is through with the file after all, or has ended: its
+ * guard may be another's by now, whose counters are not to be touched.  Without
+ * a set to find it in ("file" is NULL) it counts for as long as there is none.
  */
 bool
 bbgw_party_mark(const BbgwParty *party, BbgwNeededFile *file, uint64 bytes)
 {
+	BbgwGuard  *guard = party->guard;
+	bool		first = false;
 	uint32		before;
 
+	LWLockAcquire(bbgw_guards->lock, LW_SHARED);
+	if (guard->database != MyDatabaseId || guard->backup_id != party->id)
+	{
+		LWLockRelease(bbgw_guards->lock);
+		return false;
+	}
 	if (file == NULL)
 	{
-		pg_atomic_fetch_add_u64(&party->guard->early_files, 1);
-		pg_atomic_fetch_add_u64(&party->guard->early_bytes, bytes);
+		pg_atomic_fetch_add_u64(&guard->early_files, 1);
+		pg_atomic_fetch_add_u64(&guard->early_bytes, bytes);
+		LWLockRelease(bbgw_guards->lock);
 		return true;
 	}
-
 	file->bytes = bytes;
 	pg_write_barrier();
 	before = pg_atomic_fetch_or_u32(&file->flags, BBGW_FILE_PRESERVED);
-	if (before & BBGW_FILE_DONE)
-		return false;
-	if ((before & BBGW_FILE_PRESERVED) == 0)
+	if ((before & (BBGW_FILE_DONE | BBGW_FILE_PRESERVED)) == 0)
 	{
-		pg_atomic_fetch_add_u64(&party->guard->preserved_bytes, bytes);
-		if (pg_atomic_fetch_add_u64(&party->guard->files_preserved, 1) == 0)
-			ereport(LOG_SERVER_ONLY,
-					(errmsg("backup " INT64_FORMAT ": file of %s is preserved, the first one",
-							party->id, BBGW_FILE_NAME(party->set, file)),
-					 errdetail("Its size is " UINT64_FORMAT " bytes. It will be unlinked when the backup has read it.",
-							   bytes)));
+		pg_atomic_fetch_add_u64(&guard->preserved_bytes, bytes);
+		first = pg_atomic_fetch_add_u64(&guard->files_preserved, 1) == 0;
 	}
-	return true;
+	LWLockRelease(bbgw_guards->lock);
+
+	if (first)
+		ereport(LOG_SERVER_ONLY,
+				(errmsg("backup " INT64_FORMAT ": file of %s is preserved, the first one",
+						party->id, BBGW_FILE_NAME(party->set, file)),
+				 errdetail("Its size is " UINT64_FORMAT " bytes. It will be unlinked when the backup has read it.",
+						   bytes)));
+	return (before & BBGW_FILE_DONE) == 0;
 }
 
 /*

@@ -13,13 +13,15 @@
 #include "guard/guard_set.h"
 #include "guard/guard_shmem.h"
 
-/* A backup whose guard is armed, as it was at some moment */
+/*
+ * A backup whose guard was armed at some moment.  It may have ended since, and
+ * another one may have its guard; so "id" is what counts.
+ */
 typedef struct BbgwParty
 {
-	BbgwGuard  *guard;			/* NULL: failed meanwhile */
+	BbgwGuard  *guard;			/* NULL: ended or failed meanwhile */
 	int64		id;
 	dsm_handle	handle;			/* of the set; invalid: needs everything yet */
-	RelFileNumber registry;
 	uint64		max_bytes;
 	dsm_segment *segment;		/* NULL: not attached here, but before */
 	BbgwNeededSet *set;

@@ -119,7 +119,9 @@ bbgw_needed_create(void)
 	seg = dsm_create(names_offset + names.len, 0);
 	set = dsm_segment_address(seg);
 	memcpy((char *) set + names_offset, names.data, names.len);
+	set->magic = BBGW_NEEDED_MAGIC;
 	set->nfiles = (uint32) SPI_processed;
+	set->backup_id = 0;
 	for (uint32 i = 0; i < set->nfiles; i++)
 	{
 		BbgwNeededFile *file = &set->files[i];

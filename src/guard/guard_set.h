@@ -38,9 +38,13 @@ typedef struct BbgwNeededFile
 	pg_atomic_uint32 flags;
 } BbgwNeededFile;
 
+#define BBGW_NEEDED_MAGIC 0x62677703
+
 typedef struct BbgwNeededSet
 {
+	uint32		magic;
 	uint32		nfiles;
+	int64		backup_id;		/* whose set it is, when it is published */
 	BbgwNeededFile files[FLEXIBLE_ARRAY_MEMBER];	/* by number, tablespace */
 	/* then names, quoted and with schema, each ending with a zero byte */
 } BbgwNeededSet;

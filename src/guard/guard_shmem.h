@@ -30,7 +30,6 @@ typedef struct BbgwGuard
 	Oid			database;		/* InvalidOid: not armed */
 	int64		backup_id;		/* whom it serves */
 	int			owner_pid;		/* the process that armed it */
-	RelFileNumber registry;
 	dsm_handle	needed;			/* guard_set.h; invalid: all of the database */
 	uint64		max_bytes;		/* 0: no limit */
 	bool		failed;			/* files were lost */

@@ -63,8 +63,8 @@ release_callback(ResourceReleasePhase phase, bool isCommit, bool isTopLevel,
 
 	/* a running backup sweeps in the end, and so does the next one */
 	if (!bbgw_guard_armed(MyDatabaseId) &&
-		bbgw_registry_find(MyDatabaseTableSpace,
-						   MyDatabaseId) != InvalidRelFileNumber)
+		bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId,
+						   InvalidRelFileNumber) != InvalidRelFileNumber)
 		(void) bbgw_sweep_later(MyDatabaseId);
 }
 

@@ -25,9 +25,11 @@
  *		 page header, RegistryPage, records until pd_lower
  *
  * The file is made with the first record and dropped when none is left; a
- * database without preserved files has no registry, others have one.  The next
- * one gets another number, as the checkpointer may still have the dropped file
- * open, and would write pages of the next one into that.
+ * database without preserved files has no registry, others have one.  Whoever
+ * adds a record looks for the file when all others are kept from making one,
+ * so that there is never a second.  (If one comes from somewhere, it is read and
+ * swept as well.)  The next one gets another number, as the checkpointer may still
+ * have the dropped file open, and would write pages of the next one into that.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -38,6 +40,7 @@
 #include <unistd.h>
 
 #include "access/generic_xlog.h"
+#include "access/xact.h"
 #include "access/xlogutils.h"
 #include "catalog/storage.h"
 #include "catalog/storage_xlog.h"
@@ -51,7 +54,7 @@
 #define FIRST_NUMBER   9700
 #define NUMBERS		   256
 #define REGISTRY_FORK  VISIBILITYMAP_FORKNUM
-#define REGISTRY_MAGIC 0x62677701	/* last byte: version of the format */
+#define REGISTRY_MAGIC 0x62677702	/* last byte: version of the format */
 
 typedef struct RegistryPage
 {
@@ -137,52 +140,72 @@ bbgw_registry_unlock(void)
 	(void) LockRelease(&tag, ExclusiveLock, true);
 }
 
+static bool
+registry_exists(Oid tablespace, Oid database, RelFileNumber number)
+{
+	char	   *path = bbgw_relation_path(database, tablespace, number,
+										  REGISTRY_FORK);
+	bool		exists = access(path, F_OK) == 0;
+
+	pfree(path);
+	return exists;
+}
+
 /*
  * The number of a database's registry, or InvalidRelFileNumber if it has none.
- * "tablespace" is the database's own.  Can be asked from any database.
+ * "tablespace" is the database's own.  Can be asked from any database.  To see
+ * whether there is another one give the last number found as "after", else
+ * InvalidRelFileNumber.
  */
 RelFileNumber
-bbgw_registry_find(Oid tablespace, Oid database)
+bbgw_registry_find(Oid tablespace, Oid database, RelFileNumber after)
 {
-	for (RelFileNumber number = FIRST_NUMBER;
+	for (RelFileNumber number = Max(FIRST_NUMBER, after + 1);
 		 number < FIRST_NUMBER + NUMBERS; number++)
-	{
-		char	   *path = bbgw_relation_path(database, tablespace, number,
-											  REGISTRY_FORK);
-		bool		exists = access(path, F_OK) == 0;
-
-		pfree(path);
-		if (exists)
+		if (registry_exists(tablespace, database, number))
 			return number;
-	}
 	return InvalidRelFileNumber;
 }
 
 /*
- * A number for a registry that is yet to be made.
+ * The number of the registry to be added to, be it there or not yet.  The caller
+ * has registry_lock exclusively, and has it until the registry is there.
  */
-RelFileNumber
-bbgw_registry_next(void)
+static RelFileNumber
+registry_to_append(void)
 {
-	return FIRST_NUMBER + pg_atomic_fetch_add_u32(&bbgw_guards->next_registry,
-												  1) % NUMBERS;
+	static RelFileNumber last = InvalidRelFileNumber;
+
+	if (last == InvalidRelFileNumber ||
+		!registry_exists(MyDatabaseTableSpace, MyDatabaseId, last))
+		last = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId,
+								  InvalidRelFileNumber);
+	if (last == InvalidRelFileNumber)
+		last = FIRST_NUMBER +
+			pg_atomic_fetch_add_u32(&bbgw_guards->next_registry, 1) % NUMBERS;
+	return last;
 }
 
 /*
  * Adds records of the current database, making the registry if need be.  They
  * are as durable as whatever the caller writes to the WAL next.
  *
- * Needs a transaction, and a resource owner that the caller releases if an
- * error is raised; then some of the records may have been added.
+ * Needs a transaction that has an ID, and a resource owner that the caller
+ * releases if an error is raised.  "appended" says at any time how many of the
+ * records, the first ones, have been added, also after an error.
  */
 void
-bbgw_registry_append(RelFileNumber registry, const BbgwPreserved *records,
-					 int n)
+bbgw_registry_append(const BbgwPreserved *records, int n, int *appended)
 {
-	Relation	rel = open_registry(registry);
+	RelFileNumber registry;
+	Relation	rel;
 	BlockNumber nblocks;
 
+	Assert(TransactionIdIsValid(GetTopTransactionIdIfAny()));
+	*appended = 0;
 	LWLockAcquire(bbgw_guards->registry_lock, LW_EXCLUSIVE);
+	registry = registry_to_append();
+	rel = open_registry(registry);
 	if (!smgrexists(RelationGetSmgr(rel), REGISTRY_FORK))
 	{
 		RelFileLocator locator = registry_locator(registry);
@@ -193,7 +216,7 @@ bbgw_registry_append(RelFileNumber registry, const BbgwPreserved *records,
 	nblocks = smgrnblocks(RelationGetSmgr(rel), REGISTRY_FORK);
 
 	/* the last page first, then new ones */
-	while (n > 0)
+	while (*appended < n)
 	{
 		bool		extend = nblocks == 0;
 		Buffer		buffer = ReadBufferExtended(rel, REGISTRY_FORK,
@@ -213,23 +236,22 @@ bbgw_registry_append(RelFileNumber registry, const BbgwPreserved *records,
 			((RegistryPage *) PageGetContents(page))->magic = REGISTRY_MAGIC;
 		}
 		contents = page_contents(page);
-		room = Min(RECORDS_PER_PAGE - contents->nrecords, (uint32) n);
+		room = Min(RECORDS_PER_PAGE - contents->nrecords,
+				   (uint32) (n - *appended));
 		for (uint32 i = 0; i < room; i++)
 		{
 			BbgwPreserved *record = &contents->records[contents->nrecords++];
 
 			/* the database may be moved to another tablespace */
-			*record = records[i];
+			*record = records[*appended + i];
 			if (record->tablespace == MyDatabaseTableSpace)
 				record->tablespace = InvalidOid;
 		}
 		((PageHeader) page)->pd_lower =
 			(char *) &contents->records[contents->nrecords] - (char *) page;
 		GenericXLogFinish(state);
+		*appended += (int) room;
 		UnlockReleaseBuffer(buffer);
-
-		records += room;
-		n -= room;
 		nblocks = 0;
 	}
 
@@ -289,11 +311,40 @@ bbgw_registry_read(RelFileNumber registry, int *n)
 }
 
 /*
- * Marks records as done with.  They are in the order of bbgw_registry_read().
- * Needs a transaction.
+ * Reads all live records of all registries of the current database.
+ */
+BbgwPreservedAt *
+bbgw_registry_read_all(int *n)
+{
+	RelFileNumber registry = InvalidRelFileNumber;
+	BbgwPreservedAt *all = NULL;
+
+	*n = 0;
+	while ((registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId,
+										  registry)) != InvalidRelFileNumber)
+	{
+		int			more;
+		BbgwPreservedAt *records = bbgw_registry_read(registry, &more);
+
+		if (*n == 0)
+			all = records;
+		else if (more > 0)
+		{
+			all = repalloc_huge(all, (*n + more) * sizeof(BbgwPreservedAt));
+			memcpy(all + *n, records, more * sizeof(BbgwPreservedAt));
+		}
+		*n += more;
+	}
+	return all;
+}
+
+/*
+ * Writes records that bbgw_registry_read() has returned, and the caller has
+ * changed, back to where they were.  They are in the order in which they were
+ * read.  Needs a transaction, and that no one else does the same.
  */
 void
-bbgw_registry_forget(RelFileNumber registry, const BbgwPreservedAt *records,
+bbgw_registry_update(RelFileNumber registry, const BbgwPreservedAt *records,
 					 int n)
 {
 	Relation	rel = open_registry(registry);
@@ -311,7 +362,13 @@ bbgw_registry_forget(RelFileNumber registry, const BbgwPreservedAt *records,
 		state = GenericXLogStart(rel);
 		contents = page_contents(GenericXLogRegisterBuffer(state, buffer, 0));
 		for (; i < n && records[i].block == block; i++)
-			contents->records[records[i].index].live = 0;
+		{
+			BbgwPreserved *record = &contents->records[records[i].index];
+
+			record->unlinker = records[i].record.unlinker;
+			record->live = records[i].record.live;
+			record->doubtful = records[i].record.doubtful;
+		}
 		GenericXLogFinish(state);
 		UnlockReleaseBuffer(buffer);
 	}
@@ -320,8 +377,8 @@ bbgw_registry_forget(RelFileNumber registry, const BbgwPreservedAt *records,
 }
 
 /*
- * Drops a registry when the transaction commits.  The
- * caller knows that nobody adds to it any more.
+ * Drops a registry when the transaction commits.  The caller knows that nobody
+ * adds to it any more.
  */
 void
 bbgw_registry_drop(RelFileNumber registry)

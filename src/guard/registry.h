@@ -19,17 +19,22 @@
 
 /*
  * A file that a transaction would have unlinked, had it not been preserved.
- * Whether that transaction has committed is not said here.
+ * Whether that transaction has committed is not said here.  But if it has, it
+ * has left the file behind: there is no record of a file that its commit
+ * unlinks.
  */
 typedef struct BbgwPreserved
 {
-	FullTransactionId xid;		/* of that transaction */
+	FullTransactionId xid;		/* of that transaction, the topmost one */
+	FullTransactionId unlinker; /* of a sweep that unlinks the file if it
+								 * commits; invalid: there was none */
 	TimestampTz since;
 	uint64		bytes;			/* all forks */
 	Oid			tablespace;		/* in the file 0 for the database's own */
 	RelFileNumber number;
 	uint32		live;			/* 0: the record is done with */
-	uint32		unused;
+	uint32		doubtful;		/* 1: the log has said that nobody can tell
+								 * whether the file may go */
 } BbgwPreserved;
 
 /* Where a record was found */
@@ -42,12 +47,13 @@ typedef struct BbgwPreservedAt
 
 extern void bbgw_registry_lock(void);
 extern void bbgw_registry_unlock(void);
-extern RelFileNumber bbgw_registry_find(Oid tablespace, Oid database);
-extern RelFileNumber bbgw_registry_next(void);
-extern void bbgw_registry_append(RelFileNumber registry,
-								 const BbgwPreserved *records, int n);
+extern RelFileNumber bbgw_registry_find(Oid tablespace, Oid database,
+										RelFileNumber after);
+extern void bbgw_registry_append(const BbgwPreserved *records, int n,
+								 int *appended);
 extern BbgwPreservedAt *bbgw_registry_read(RelFileNumber registry, int *n);
-extern void bbgw_registry_forget(RelFileNumber registry,
+extern BbgwPreservedAt *bbgw_registry_read_all(int *n);
+extern void bbgw_registry_update(RelFileNumber registry,
 								 const BbgwPreservedAt *records, int n);
 extern void bbgw_registry_drop(RelFileNumber registry);
 

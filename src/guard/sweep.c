@@ -11,11 +11,19 @@
  * - if the transaction that would have unlinked it is still in progress, or
  *	 prepared, it stays: nobody knows yet;
  *
- * - if some row of pg_class has it, the transaction has aborted, and the file
- *	 is in use as before: it is forgotten;
+ * - if that transaction has aborted, the file is in use as before: it is
+ *	 forgotten;
  *
- * - otherwise it is unlinked, as if by DROP TABLE: with the commit of a
- *	 transaction, whose WAL record tells standbys.
+ * - if that transaction is known to have committed, and nothing in the catalog
+ *	 says that the file is in use, it is unlinked, as if by DROP TABLE: with the
+ *	 commit of a transaction, whose WAL record tells standbys;
+ *
+ * - if nobody can tell, it stays, on record, and the log says so, once.
+ *
+ * verdict.c has the details.  The sweep's own transaction ID is in the record
+ * before it commits.  So it is known of each record whether its file has been
+ * unlinked, even if the sweep never comes to forget it; its number may be in use
+ * by another relation then.
  *
  * Then, if nothing is left and no guard is armed, the registry goes too.
  * There is no sweep at all while sessions as of some S may have pages of
@@ -33,25 +41,21 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
+#include <unistd.h>
+
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlogutils.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/storage.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
-#include "storage/procarray.h"
 #include "storage/procsignal.h"
-#include "utils/fmgroids.h"
-#include "utils/hsearch.h"
-#include "utils/relmapper.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
@@ -62,6 +66,7 @@
 #include "guard/readers.h"
 #include "guard/registry.h"
 #include "guard/sweep.h"
+#include "guard/verdict.h"
 
 /* how long a sweep waits for commits before it leaves an empty registry, in ms */
 #define DRAIN_TIMEOUT 10000
@@ -69,72 +74,28 @@
 /* how often to look whether a background worker has ended, in ms */
 #define WORKER_NAP 100
 
-typedef struct FileKey
-{
-	Oid			tablespace;
-	RelFileNumber number;
-} FileKey;
-
-/*
- * Has a row of pg_class this file, be it that of a transaction in progress?
- */
-static bool
-is_referenced(Relation pg_class, Oid tablespace, RelFileNumber number)
-{
-	ScanKeyData key[2];
-	SnapshotData dirty;
-	SysScanDesc scan;
-	bool		found;
-
-	if (tablespace == MyDatabaseTableSpace &&
-		OidIsValid(RelationMapFilenumberToOid(number, false)))
-		return true;
-
-	if (tablespace == MyDatabaseTableSpace)
-		tablespace = InvalidOid;
-	ScanKeyInit(&key[0], Anum_pg_class_reltablespace, BTEqualStrategyNumber,
-				F_OIDEQ,
-				ObjectIdGetDatum(tablespace));
-	ScanKeyInit(&key[1], Anum_pg_class_relfilenode, BTEqualStrategyNumber,
-				F_OIDEQ,
-				ObjectIdGetDatum(number));
-	InitDirtySnapshot(dirty);
-	scan = systable_beginscan(pg_class, ClassTblspcRelfilenodeIndexId, true,
-							  &dirty, 2, key);
-	found = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	return found;
-}
-
-static bool
-in_progress(FullTransactionId xid)
-{
-	FullTransactionId next = ReadNextFullTransactionId();
-
-	/* one that old is not, and its short form is another's now */
-	if (U64FromFullTransactionId(next) - U64FromFullTransactionId(xid) > MaxTransactionId / 2)
-		return false;
-	return TransactionIdIsInProgress(XidFromFullTransactionId(xid));
-}
-
 /*
  * Unlinks a file with the end of the transaction.
  */
 static void
-drop_file(const FileKey *key)
+drop_file(const BbgwPreserved *record)
 {
 	RelFileLocator locator;
 	Relation	rel;
 
-	locator.spcOid = key->tablespace;
+	locator.spcOid = record->tablespace;
 	locator.dbOid = MyDatabaseId;
-	locator.relNumber = key->number;
+	locator.relNumber = record->number;
 	rel = CreateFakeRelcacheEntry(locator);
 	RelationDropStorage(rel);
 	FreeFakeRelcacheEntry(rel);
+}
 
-	/* a commit that unlinks must have one */
-	(void) GetCurrentTransactionId();
+static char *
+file_path(const BbgwPreserved *record)
+{
+	return bbgw_relation_path(MyDatabaseId, record->tablespace,
+							  record->number, MAIN_FORKNUM);
 }
 
 static bool
@@ -157,6 +118,145 @@ wait_for_commits(void)
 }
 
 /*
+ * What the transactions say about each record, unless a running backup needs the
+ * file.
+ */
+static BbgwVerdict *
+judge_by_xid(const BbgwPreservedAt *records, int n)
+{
+	BbgwVerdict *verdicts = palloc_extended(Max(n, 1) * sizeof(BbgwVerdict),
+											MCXT_ALLOC_HUGE);
+	BbgwParties *parties = bbgw_parties_find();
+
+	for (int i = 0; i < n; i++)
+	{
+		const BbgwPreserved *record = &records[i].record;
+
+		CHECK_FOR_INTERRUPTS();
+		if (parties->failing ||
+			bbgw_parties_need(parties, record->tablespace, record->number,
+							  NULL, NULL) != 0)
+			verdicts[i] = BBGW_WAIT;
+		else
+			verdicts[i] = bbgw_verdict_by_xid(record);
+	}
+	bbgw_parties_free(parties);
+	return verdicts;
+}
+
+/*
+ * Asks the catalog about those files that may have to be unlinked.  The
+ * transactions have been asked before: what the catalog says is newer.
+ */
+static void
+judge_by_catalog(const BbgwPreservedAt *records, int n, BbgwVerdict *verdicts)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
+
+	for (int i = 0; i < n; i++)
+	{
+		const BbgwPreserved *record = &records[i].record;
+
+		CHECK_FOR_INTERRUPTS();
+		if (verdicts[i] != BBGW_UNLINK && verdicts[i] != BBGW_DOUBT)
+			continue;
+		if (bbgw_file_in_use(pg_class, snapshot, record->tablespace,
+							 record->number))
+		{
+			ereport(LOG,
+					(errmsg("file \"%s\", which was preserved for a backup, is in use: it stays",
+							file_path(record))));
+			verdicts[i] = BBGW_FORGET;
+		}
+		else if (verdicts[i] == BBGW_DOUBT &&
+				 access(file_path(record), F_OK) != 0 && errno == ENOENT)
+			verdicts[i] = BBGW_FORGET;
+	}
+	table_close(pg_class, AccessShareLock);
+	UnregisterSnapshot(snapshot);
+}
+
+static void
+report_doubt(const BbgwPreserved *record)
+{
+	ereport(LOG,
+			(errmsg("file \"%s\", which was preserved for a backup, stays: it is no longer known whether transaction " UINT64_FORMAT " committed",
+					file_path(record), U64FromFullTransactionId(record->xid)),
+			 errdetail("If it did, nobody needs the file. No relation of the database refers to it."),
+			 errhint("To get rid of the file, stop the server and remove it.")));
+}
+
+/*
+ * Unlinks the files that may go, with the commit of the current transaction.
+ * The records say so before, and what else has become of them.
+ */
+static void
+unlink_files(RelFileNumber registry, BbgwPreservedAt *records, int n,
+			 const BbgwVerdict *verdicts)
+{
+	BbgwPreservedAt *changed = palloc_extended(Max(n, 1) * sizeof(BbgwPreservedAt),
+											   MCXT_ALLOC_HUGE);
+	int			nchanged = 0;
+	int			nfiles = 0;
+	uint64		bytes = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		BbgwPreserved *record = &records[i].record;
+
+		if (verdicts[i] == BBGW_UNLINK)
+		{
+			/* a commit that unlinks must have an ID anyhow */
+			record->unlinker = GetTopFullTransactionId();
+			drop_file(record);
+			nfiles++;
+			bytes += record->bytes;
+		}
+		else if (verdicts[i] == BBGW_DOUBT && !record->doubtful)
+		{
+			report_doubt(record);
+			record->doubtful = 1;
+		}
+		else
+			continue;
+		changed[nchanged++] = records[i];
+	}
+	if (nchanged > 0)
+		bbgw_registry_update(registry, changed, nchanged);
+	if (nfiles > 0)
+		ereport(LOG,
+				(errmsg("unlinking %d files that were preserved for a backup (" UINT64_FORMAT " kB)",
+						nfiles, bytes / 1024)));
+}
+
+/*
+ * Forgets the records that are done with, or drops the registry if it is closed,
+ * that is, will not grow, and they all are.
+ */
+static void
+forget_files(RelFileNumber registry, bool closed, BbgwPreservedAt *records,
+			 int n, const BbgwVerdict *verdicts)
+{
+	int			ndone = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (verdicts[i] != BBGW_FORGET && verdicts[i] != BBGW_UNLINK)
+			continue;
+		records[ndone] = records[i];
+		records[ndone++].record.live = 0;
+	}
+	if (closed && ndone == n)
+	{
+		bbgw_registry_drop(registry);
+		(void) GetCurrentTransactionId();
+	}
+	else if (ndone > 0)
+		bbgw_registry_update(registry, records, ndone);
+}
+
+/*
  * The caller holds the registry's lock, so that no guard is armed meanwhile.
  */
 static void
@@ -167,71 +267,30 @@ sweep_registry(RelFileNumber registry)
 	 * grow
 	 */
 	bool		closed = !bbgw_guard_armed(MyDatabaseId) && wait_for_commits();
-	HASHCTL		ctl = {
-		.keysize = sizeof(FileKey),
-		.entrysize = sizeof(FileKey)
-	};
-	MemoryContext context = CurrentMemoryContext;
+	MemoryContext caller_context = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller_context,
+												  "backup_bgw sweep",
+												  ALLOCSET_DEFAULT_SIZES);
 	BbgwPreservedAt *records;
-	BbgwParties *parties;
-	Relation	pg_class;
-	HTAB	   *dropped;
-	uint64		bytes = 0;
+	BbgwVerdict *verdicts;
 	int			n;
-	int			ndone = 0;
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(context);
 	records = bbgw_registry_read(registry, &n);
-	MemoryContextSwitchTo(TopTransactionContext);
-	parties = bbgw_parties_find();
-	dropped = hash_create("backup_bgw dropped files", 256, &ctl, HASH_ELEM | HASH_BLOBS);
-	pg_class = table_open(RelationRelationId, AccessShareLock);
-	for (int i = 0; i < n; i++)
-	{
-		BbgwPreserved *record = &records[i].record;
-		FileKey		key = {record->tablespace, record->number};
-		bool		found;
-
-		CHECK_FOR_INTERRUPTS();
-		if (parties->failing || in_progress(record->xid) ||
-			bbgw_parties_need(parties, key.tablespace, key.number, NULL,
-							  NULL) != 0)
-			continue;
-
-		if (!is_referenced(pg_class, key.tablespace, key.number))
-		{
-			hash_search(dropped, &key, HASH_ENTER, &found);
-			if (!found)
-			{
-				drop_file(&key);
-				bytes += record->bytes;
-			}
-		}
-		records[ndone++] = records[i];
-	}
-	table_close(pg_class, AccessShareLock);
-	bbgw_parties_free(parties);
-	if (hash_get_num_entries(dropped) > 0)
-		ereport(LOG,
-				(errmsg("unlinking %ld files that were preserved for a backup (" UINT64_FORMAT " kB)",
-						hash_get_num_entries(dropped), bytes / 1024)));
+	verdicts = judge_by_xid(records, n);
+	judge_by_catalog(records, n, verdicts);
+	unlink_files(registry, records, n, verdicts);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 
 	StartTransactionCommand();
-	if (closed && ndone == n)
-	{
-		bbgw_registry_drop(registry);
-		(void) GetCurrentTransactionId();
-	}
-	else if (ndone > 0)
-		bbgw_registry_forget(registry, records, ndone);
-	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
-	if (records)
-		pfree(records);
+	forget_files(registry, closed, records, n, verdicts);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller_context);
+	MemoryContextDelete(context);
 }
 
 /*
@@ -242,26 +301,24 @@ sweep_registry(RelFileNumber registry)
 void
 bbgw_sweep(void)
 {
-	RelFileNumber registry;
+	RelFileNumber registry = InvalidRelFileNumber;
 
-	if (bbgw_registry_find(MyDatabaseTableSpace,
-						   MyDatabaseId) == InvalidRelFileNumber)
+	if (bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId,
+						   InvalidRelFileNumber) == InvalidRelFileNumber)
 		return;
 
 	bbgw_registry_lock();
-	registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId);
-	if (registry != InvalidRelFileNumber)
+	if (bbgw_readers_exclude())
 	{
-		if (bbgw_readers_exclude())
-		{
+		while ((registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId,
+											  registry)) != InvalidRelFileNumber)
 			sweep_registry(registry);
-			bbgw_readers_readmit();
-		}
-		else
-			ereport(LOG,
-					(errmsg("files that were preserved for a backup of database %u stay until no session uses its snapshot",
-							MyDatabaseId)));
+		bbgw_readers_readmit();
 	}
+	else
+		ereport(LOG,
+				(errmsg("files that were preserved for a backup of database %u stay until no session uses its snapshot",
+						MyDatabaseId)));
 	bbgw_registry_unlock();
 }
 
@@ -368,8 +425,8 @@ is_locked(Oid database)
 static bool
 has_registry(void)
 {
-	return bbgw_registry_find(MyDatabaseTableSpace,
-							  MyDatabaseId) != InvalidRelFileNumber;
+	return bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId,
+							  InvalidRelFileNumber) != InvalidRelFileNumber;
 }
 
 /*
@@ -409,8 +466,8 @@ find_databases(void)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (bbgw_registry_find(database->dattablespace,
-							   database->oid) != InvalidRelFileNumber)
+		if (bbgw_registry_find(database->dattablespace, database->oid,
+							   InvalidRelFileNumber) != InvalidRelFileNumber)
 		{
 			MemoryContext save = MemoryContextSwitchTo(context);
 

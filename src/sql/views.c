@@ -24,11 +24,13 @@
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/tuplestore.h"
+#include "utils/xid8.h"
 
 #include "backup/history.h"
 #include "guard/guard.h"
 #include "guard/guard_parties.h"
 #include "guard/registry.h"
+#include "guard/verdict.h"
 #include "privileges.h"
 
 PG_FUNCTION_INFO_V1(backup_bgw_progress);
@@ -276,18 +278,13 @@ Datum
 backup_bgw_preserved_files(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	RelFileNumber registry;
 	BbgwPreservedAt *records;
 	BbgwParties *parties;
 	int			n;
 
 	bbgw_require_preload();
 	InitMaterializedSRF(fcinfo, 0);
-	registry = bbgw_registry_find(MyDatabaseTableSpace, MyDatabaseId);
-	if (registry == InvalidRelFileNumber)
-		return (Datum) 0;
-
-	records = bbgw_registry_read(registry, &n);
+	records = bbgw_registry_read_all(&n);
 	parties = bbgw_parties_find();
 	for (int i = 0; i < n; i++)
 	{
@@ -297,8 +294,9 @@ backup_bgw_preserved_files(PG_FUNCTION_ARGS)
 		int64		id = bbgw_parties_need(parties, record->tablespace,
 										   record->number,
 										   &name, &kind);
-		Datum		values[8];
-		bool		nulls[8] = {0};
+		char	   *tablespace;
+		Datum		values[10];
+		bool		nulls[10] = {0};
 
 		if (!backup_visible(id))
 			continue;
@@ -311,8 +309,11 @@ backup_bgw_preserved_files(PG_FUNCTION_ARGS)
 			values[1] = CStringGetTextDatum(name);
 			values[2] = CStringGetTextDatum(kind_name(kind));
 		}
-		values[3] =
-			CStringGetTextDatum(get_tablespace_name(record->tablespace));
+		/* it may have been dropped after the file was unlinked */
+		tablespace = get_tablespace_name(record->tablespace);
+		nulls[3] = tablespace == NULL;
+		if (tablespace)
+			values[3] = CStringGetTextDatum(tablespace);
 		values[4] = ObjectIdGetDatum(record->number);
 		values[5] =
 			CStringGetTextDatum(bbgw_relation_path(MyDatabaseId,
@@ -321,6 +322,8 @@ backup_bgw_preserved_files(PG_FUNCTION_ARGS)
 												   MAIN_FORKNUM));
 		values[6] = Int64GetDatum((int64) record->bytes);
 		values[7] = TimestampTzGetDatum(record->since);
+		values[8] = FullTransactionIdGetDatum(record->xid);
+		values[9] = CStringGetTextDatum(bbgw_outcome_name(bbgw_outcome(record->xid)));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 nulls);
 	}
