@@ -31,7 +31,7 @@ our @EXPORT = qw(
   start_in_background hold_worker release_worker orphans no_orphans
   plain_copy restore restore_ok dump_text archive_text same_text same_dump
   toc_list data_files stock_dump archives_equal data_files_equal verify_command
-  new_session session_query session_error
+  new_session session_query session_error build_module
 );
 
 our $kitchen_sink = __FILE__;
@@ -629,6 +629,30 @@ sub session_error
 	my $err = $session->{stderr};
 	$session->{stderr} = '';
 	return $err;
+}
+
+# Compiles a library of t/modules for the server; returns its path, for
+# shared_preload_libraries.
+sub build_module
+{
+	my ($name) = @_;
+	my $source = __FILE__ =~ s{lib/[^/]*$}{modules/$name.c}r;
+	my $library = PostgreSQL::Test::Utils::tempdir() . "/$name.so";
+	my %config = map { /^(\S+) = (.*)$/ ? ($1 => $2) : () } `pg_config`;
+	my $err;
+	IPC::Run::run(
+		[
+			split(' ', $config{CC}),
+			split(' ', $config{CPPFLAGS}),
+			qw(-g -O0 -fPIC -shared -fwrapv -fno-strict-aliasing),
+			'-I' . $config{'INCLUDEDIR-SERVER'},
+			'-o',
+			$library,
+			$source
+		],
+		'2>',
+		\$err) or die "could not build $name:\n$err";
+	return $library;
 }
 
 # Files in a database's directories that belong to no relation of it, and
