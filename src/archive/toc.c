@@ -53,9 +53,7 @@
 #include "postgres.h"
 
 #include <limits.h>
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "miscadmin.h"
@@ -64,15 +62,13 @@
 
 #include "archive/toc.h"
 
-#define TOC_INT_SIZE		   4
-#define TOC_CREATED_INTS	   7
 #define TOC_FORMAT_TAR		   3
 #define TOC_ALGORITHM_NONE	   0
 #define TOC_ALGORITHM_LZ4	   2
 #define TOC_ALGORITHM_MAX	   3
 #define TOC_HAS_ALGORITHM(toc) ((toc)->vmin >= 15)
 #define TOC_HAS_RELKIND(toc)   ((toc)->vmin >= 16)
-#define TOC_MIN_ENTRY_SIZE	   (17 * (1 + TOC_INT_SIZE))	/* ints and strings */
+#define TOC_MIN_ENTRY_SIZE	   (17 * (1 + BBGW_TOC_INT_SIZE))	/* ints and strings */
 #define TOC_MAX_DUMP_ID		   (INT_MAX / 2)	/* leaves room for new ones */
 
 /* A file being read or written */
@@ -139,18 +135,18 @@ io_byte(TocIO *io, uint8 *value, int min, int max)
 static void
 io_int(TocIO *io, int *value, int min, int max)
 {
-	uint8		buf[1 + TOC_INT_SIZE];
+	uint8		buf[1 + BBGW_TOC_INT_SIZE];
 	uint32		magnitude = *value < 0 ? -*value : *value;
 
 	buf[0] = *value < 0;
-	for (int i = 0; i < TOC_INT_SIZE; i++)
+	for (int i = 0; i < BBGW_TOC_INT_SIZE; i++)
 		buf[1 + i] = (uint8) (magnitude >> (8 * i));
 	io_bytes(io, buf, sizeof(buf));
 	if (io->writing)
 		return;
 
 	magnitude = 0;
-	for (int i = 0; i < TOC_INT_SIZE; i++)
+	for (int i = 0; i < BBGW_TOC_INT_SIZE; i++)
 		magnitude |= (uint32) buf[1 + i] << (8 * i);
 	if (buf[0] > 1 || magnitude > INT_MAX || (buf[0] == 1 && magnitude == 0))
 		toc_corrupt(io, "an invalid integer");
@@ -246,7 +242,7 @@ static void
 io_header(TocIO *io, BbgwToc *toc, int *nentries)
 {
 	char		magic[] = "PGDMP";
-	uint8		int_size = TOC_INT_SIZE;
+	uint8		int_size = BBGW_TOC_INT_SIZE;
 	uint8		format = TOC_FORMAT_TAR;
 	uint8		algorithm = (uint8) toc->compression;
 
@@ -262,7 +258,7 @@ io_header(TocIO *io, BbgwToc *toc, int *nentries)
 				 errmsg("archive version %d.%d of file \"%s\" is not supported",
 						toc->vmaj, toc->vmin, io->path),
 				 errdetail("Versions 1.14 to 1.16 are supported.")));
-	io_byte(io, &int_size, TOC_INT_SIZE, TOC_INT_SIZE);
+	io_byte(io, &int_size, BBGW_TOC_INT_SIZE, BBGW_TOC_INT_SIZE);
 	io_byte(io, &toc->off_size, 0, PG_UINT8_MAX);
 	io_byte(io, &format, TOC_FORMAT_TAR, TOC_FORMAT_TAR);
 	if (TOC_HAS_ALGORITHM(toc))
@@ -376,69 +372,6 @@ bbgw_toc_read(const char *path)
 	toc->splits = hash_create("backup_bgw split tables", 64, &ctl,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	return toc;
-}
-
-/*
- * A time as toc.dat has it, in the time zone of the operating system, which is
- * the one that pg_dump and pg_restore know.
- */
-static void
-fill_created(int created[TOC_CREATED_INTS], pg_time_t when)
-{
-	time_t		t = (time_t) when;
-	struct tm  *tm = localtime(&t);
-
-	created[0] = tm->tm_sec;
-	created[1] = tm->tm_min;
-	created[2] = tm->tm_hour;
-	created[3] = tm->tm_mday;
-	created[4] = tm->tm_mon;
-	created[5] = tm->tm_year;
-	created[6] = tm->tm_isdst;
-}
-
-/*
- * Have the archive say that it was created then.  Raises nothing.
- */
-void
-bbgw_toc_set_created(BbgwToc *toc, pg_time_t when)
-{
-	fill_created(toc->created, when);
-}
-
-/*
- * Does the file "path" say that it was created then?  Says no, and raises
- * nothing, if it cannot be read or is no table of contents.
- */
-bool
-bbgw_toc_was_created(const char *path, pg_time_t when)
-{
-	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
-	uint8		header[64];
-	int			created[TOC_CREATED_INTS];
-	const uint8 *p;
-	bool		same;
-
-	if (fd < 0)
-		return false;
-	same = read(fd, header, sizeof(header)) == sizeof(header) &&
-		memcmp(header, "PGDMP", 5) == 0;
-	CloseTransientFile(fd);
-	if (!same)
-		return false;
-
-	/* see FILE FORMAT */
-	p = header + 5 + 3 + 2 + 1 + (header[6] >= 15 ? 1 : 1 + TOC_INT_SIZE);
-	fill_created(created, when);
-	for (int i = 0; i < TOC_CREATED_INTS; i++, p += 1 + TOC_INT_SIZE)
-	{
-		uint32		magnitude = created[i] < 0 ? -created[i] : created[i];
-
-		same = same && p[0] == (created[i] < 0);
-		for (int j = 0; j < TOC_INT_SIZE; j++)
-			same = same && p[1 + j] == (uint8) (magnitude >> (8 * j));
-	}
-	return same;
 }
 
 /*

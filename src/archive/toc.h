@@ -51,6 +51,10 @@ typedef enum BbgwTocSection
 	BBGW_TOC_POST_DATA
 } BbgwTocSection;
 
+/* bytes of an int in the file, less its sign; ints of a time */
+#define BBGW_TOC_INT_SIZE	  4
+#define BBGW_TOC_CREATED_INTS 7
+
 /* desc of the entries that carry a table's rows */
 #define BBGW_TOC_TABLE_DATA "TABLE DATA"
 
@@ -98,8 +102,8 @@ typedef struct BbgwToc
 	uint8		vrev;
 	uint8		off_size;
 	int			compression;	/* 1.14: zlib level; later: algorithm */
-	int			created[7];		/* as struct tm: sec min hour mday mon year
-								 * isdst */
+	int			created[BBGW_TOC_CREATED_INTS]; /* as struct tm: sec min hour
+												 * mday mon year isdst */
 	const char *dbname;			/* or NULL */
 	const char *server_version; /* or NULL */
 	const char *dump_version;	/* or NULL */
@@ -116,6 +120,8 @@ typedef struct BbgwToc
 } BbgwToc;
 
 extern BbgwToc *bbgw_toc_read(const char *path);
+
+/* toc_created.c */
 extern bool bbgw_toc_was_created(const char *path, pg_time_t when);
 extern void bbgw_toc_set_created(BbgwToc *toc, pg_time_t when);
 extern void bbgw_toc_set_compression(BbgwToc *toc, bool lz4);
