@@ -8,7 +8,8 @@
 -- definitions.  So state(k) = truth.state as of any moment, and in any restored
 -- database.
 --
--- bank has 50 accounts which always add up to zero.  log has a line for each
+-- bank has 50 accounts which always add up to zero.  Tables late<n> have 100 rows,
+-- or are not there.  log has a line for each
 -- version of each slot.
 
 CREATE TABLE truth (k int PRIMARY KEY, version int NOT NULL, state jsonb);
@@ -130,6 +131,27 @@ BEGIN
 	UPDATE truth SET state = state(slot) WHERE k = slot;
 END $$;
 
+-- A table of 100 rows for each client, which comes and goes.
+CREATE FUNCTION make_late(client int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE TABLE late%s AS SELECT i FROM generate_series(1, 100) i', client);
+END $$;
+
+SELECT make_late(client) FROM generate_series(0, 4) client;
+
+CREATE FUNCTION wrong_late() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	name text;
+	n int;
+BEGIN
+	FOR name IN SELECT relname FROM pg_class WHERE relname ~ '^late\d+$' LOOP
+		EXECUTE format('SELECT count(*) FROM %s', name) INTO n;
+		IF n <> 100 THEN
+			RETURN NEXT format('%s: %s rows', name, n);
+		END IF;
+	END LOOP;
+END $$;
+
 -- What is wrong, in this database.
 CREATE FUNCTION wrong() RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT format('slot %s: recorded %s, found %s', k, t.state - same, found - same)
@@ -144,6 +166,8 @@ CREATE FUNCTION wrong() RETURNS SETOF text LANGUAGE sql AS $$
 	UNION ALL
 	SELECT format('bank: %s accounts, sum %s', count(*), sum(balance))
 	FROM bank HAVING count(*) <> 50 OR sum(balance) <> 0
+	UNION ALL
+	SELECT * FROM wrong_late()
 $$;
 
 DO $$

@@ -109,6 +109,13 @@ my %changes = (
 		  . "ROLLBACK TO a; ALTER TABLE w:k ADD COLUMN IF NOT EXISTS extra float8;\n"
 		  . "SAVEPOINT c; TRUNCATE w:k; RELEASE c; $load SAVEPOINT d; DROP TABLE p:k; ROLLBACK TO d;"
 	],
+	# rows of pg_class move about, while a sweep looks for files
+	rename => [
+		4,
+		join "\n",
+		(   "ALTER TABLE w:k RENAME TO moving:client_id; ALTER TABLE moving:client_id RENAME TO w:k;"
+		) x 10
+	],
 	slow => [ 1, "TRUNCATE w:k;\n$load\n\\sleep :x us\n" ]);
 
 # What is a script of its own, or cannot be in a transaction.
@@ -182,7 +189,25 @@ my %others = (
 		"BEGIN; LOCK TABLE bank; CREATE TEMP TABLE copy ON COMMIT DROP AS SELECT * FROM bank;\n"
 		  . "TRUNCATE bank; INSERT INTO bank SELECT * FROM copy; COMMIT;\n"
 	],
-	log_rewrite => [ 1, "VACUUM FULL log;\n" ]);
+	log_rewrite => [ 1, "VACUUM FULL log;\n" ],
+	# one of two that do this at once fails when it has passed the guard, and is
+	# tried again
+	serializable => [
+		2,
+		"BEGIN ISOLATION LEVEL SERIALIZABLE;\nSELECT sum(balance) FROM bank;\n"
+		  . "TRUNCATE late:client_id; INSERT INTO late:client_id SELECT generate_series(1, 100);\n"
+		  . "UPDATE bank SET balance = balance + :n * CASE id WHEN 1 + :n % 50 THEN 1 ELSE -1 END\n"
+		  . "WHERE id IN (1 + :n % 50, 1 + (:n + 1 + :x % 49) % 50);\nCOMMIT;\n"
+	],
+	# a table is dropped by cascade, after the callbacks of the commit
+	on_commit_drop => [
+		2,
+		"BEGIN;\nCREATE TEMPORARY TABLE scratch (i int) ON COMMIT DROP;\n"
+		  . "CREATE FUNCTION key:client_id(i int, s text DEFAULT NULL::scratch::text) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT i';\n"
+		  . "CREATE TABLE parted:client_id (i int) PARTITION BY RANGE (key:client_id(i, ''));\n"
+		  . "ALTER TABLE parted:client_id ATTACH PARTITION late:client_id FOR VALUES FROM (1) TO (10000);\nCOMMIT;\n"
+		  . "SELECT make_late(:client_id);\n"
+	]);
 
 # From 19 on.  In the small tables CONCURRENTLY meets all that the storm does.
 my %repack = (
@@ -285,12 +310,56 @@ sub check_archive
 
 sub pick { return $_[ int rand @_ ]; }
 
+# Opens a session as of a backup's snapshot, with a cursor that it is not yet
+# through with for a while.
+sub look_as_of
+{
+	my ($node, $id) = @_;
+	my ($table, $seconds) = (pick(map { "w$_" } 1 .. 8), rand 0.3);
+	my %look = (err => '');
+
+	local %ENV = $node->_get_env(PGOPTIONS => '-c lock_timeout=10s');
+	$look{run} = IPC::Run::start(
+		[ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', 'storm' ],
+		'<',
+		\qq{BEGIN ISOLATION LEVEL REPEATABLE READ;
+			SET TRANSACTION SNAPSHOT 'backup_bgw:$id';
+			DECLARE c CURSOR FOR SELECT * FROM $table, pg_class;
+			FETCH 10 FROM c;
+			SELECT pg_sleep($seconds);
+			FETCH 10 FROM c;
+			SELECT count(*) FROM $table;
+			COMMIT;},
+		'>',
+		\my $out,
+		'2>',
+		\$look{err});
+	return \%look;
+}
+
+# What went wrong in such sessions that should not.
+sub looks_ended
+{
+	my @errors;
+	foreach my $look (@_)
+	{
+		$look->{run}->finish;
+		push @errors, grep {
+			/ERROR|FATAL/
+			  && !
+			  / are gone$| is not running$|the snapshot of the backup is gone|deadlock detected|lock timeout/
+		} split /\n/, $look->{err};
+	}
+	return @errors;
+}
+
 # Backups one after another, often two at once, some of them cancelled, while
 # the storm goes on.  Those completed are checked while the next ones run.
 sub backups_in_storm
 {
 	my ($node, $storm) = @_;
-	my %count = map { $_ => 0 } qw(completed cancelled failed checked wrong);
+	my %count = map { $_ => 0 }
+	  qw(completed cancelled limited failed checked wrong looks);
 	my ($number, @to_check) = (0);
 
 	my $check = sub {
@@ -307,17 +376,23 @@ sub backups_in_storm
 	# on a slow machine a few more than the storm has time for
 	while ($storm->pumpable || ($count{completed} < 2 && !$count{failed}))
 	{
-		my (@ids, %cancel);
+		my (@ids, %cancel, %limited, @looks);
 		foreach (1 .. pick(1, 1, 2))
 		{
+			my $limit = rand() < 0.15 ? '300kB' : '0';
 			my ($ret, $id, $err) = $node->psql(
 				'storm',
-				'SELECT '
+				"SET backup_bgw.max_preserved_size = '$limit'; SELECT "
 				  . start_sql(
 					destination => 'torture-' . ++$number,
 					jobs => pick(1, 2, 3),
 					compression => pick('lz4', 'lz4', 'none'),
 					max_rate => pick(undef, '4MB', '10MB')));
+			if ($ret != 0 && $limit && $err =~ /max_preserved_size/)
+			{
+				$count{limited}++;
+				next;
+			}
 			if ($ret != 0)
 			{
 				diag("start_backup: $err");
@@ -326,6 +401,8 @@ sub backups_in_storm
 			}
 			push @ids, $id;
 			$cancel{$id} = 1 if rand() < 0.2;
+			$limited{$id} = 1 if $limit;
+			push @looks, look_as_of($node, $id) if rand() < 0.5;
 		}
 		usleep(int rand 500_000) if %cancel;
 		$node->safe_psql('storm', "SELECT cancel_backup($_)")
@@ -337,12 +414,20 @@ sub backups_in_storm
 			my $status = wait_backup($node, $id);
 			# one that was to be cancelled may have been faster
 			$status = 'failed' if $status eq 'cancelled' && !$cancel{$id};
+			$status = 'limited'
+			  if $status eq 'failed'
+			  && $limited{$id}
+			  && history($node, $id, 'error') =~ /max_preserved_size/;
 			$count{$status}++;
 			diag("backup $id: " . history($node, $id, 'error'))
 			  if $status eq 'failed';
 			push @to_check, history($node, $id, 'destination')
 			  if $status eq 'completed';
 		}
+		$count{looks} += @looks;
+		my @errors = looks_ended(@looks);
+		$count{failed} += @errors;
+		diag("as of a snapshot: $_") foreach @errors;
 	}
 	$check->() while @to_check;
 	return %count;
@@ -412,8 +497,8 @@ CONF
 		map { "$_ $done->{$_}" } sort keys %$done);
 	note(
 		"$name: in $seconds s $total transactions ($retries deadlocks among them, tried again), "
-		  . "$count{completed} backups completed, $count{checked} of them restored and checked, $count{cancelled} cancelled, $count{failed} failed"
-	);
+		  . "$count{completed} backups completed, $count{checked} of them restored and checked, $count{cancelled} cancelled, $count{limited} over their limit, $count{failed} failed; "
+		  . "$count{looks} sessions as of a snapshot");
 	return;
 }
 
