@@ -80,7 +80,7 @@ foreach my $case (
 }
 
 # Destinations
-my $id = start_backup($node, 'db');
+my $id = start_backup($node, 'db', destination => undef);
 wait_backup($node, $id);
 my $destination = history($node, $id, 'destination');
 like($destination, qr{^\Q$dir\E/db-\d{8}T\d{6}Z$}, 'default destination');

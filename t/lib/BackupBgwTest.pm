@@ -154,10 +154,13 @@ sub start_sql
 	  . ')';
 }
 
-# Starts a backup, returns its id.
+# Starts a backup, returns its id.  Its default destination is the test's own, as
+# the server's is the same for all that start in the same second.
 sub start_backup
 {
 	my ($node, $db, %args) = @_;
+	$args{destination} = 'backup-' . ++$unique
+	  unless exists $args{destination};
 	return $node->safe_psql(
 		$db,
 		'SELECT ' . start_sql(%args),
