@@ -53,6 +53,7 @@ launch(BbgwSchemaRun *run)
 	LWLockRelease(bbgw_shared->lock);
 
 	run->tries++;
+	run->ended = false;
 	bbgw_pgdump_start(run->backup, run->request, run->token,
 					  bbgw_archive_directory(run->archive));
 }
@@ -97,7 +98,10 @@ bbgw_schema_start(BbgwSchemaRun *run)
 	launch(run);
 	while (session_pid(run) == 0)
 	{
-		if (bbgw_pgdump_poll(START_INTERVAL) && !try_again(run))
+		run->ended = bbgw_pgdump_poll(START_INTERVAL);
+
+		/* it may have come, and be through, since we looked */
+		if (run->ended && session_pid(run) == 0 && !try_again(run))
 		{
 			bbgw_pgdump_result(false);
 			elog(ERROR, "pg_dump has ended without using the snapshot of the backup");
@@ -114,7 +118,7 @@ bbgw_schema_wait(BbgwSchemaRun *run)
 {
 	do
 	{
-		while (!bbgw_pgdump_poll(WATCH_INTERVAL))
+		while (!run->ended && !bbgw_pgdump_poll(WATCH_INTERVAL))
 		{
 			int			pid = session_pid(run);
 

@@ -22,6 +22,7 @@ typedef struct BbgwSchemaRun
 	BbgwArchive *archive;
 	void		(*check) (void);
 	int			tries;			/* so far; 0 at first */
+	bool		ended;			/* this try's pg_dump, and was waited for */
 	char		token[BBGW_TOKEN_LENGTH + 1];	/* of this try's pg_dump */
 } BbgwSchemaRun;
 
