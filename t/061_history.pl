@@ -74,6 +74,9 @@ release_pg_dump($node);
 
 # The server is killed between the renaming of the archive and the record: the
 # files are as they would be then.
+# An archive tells its backup by the second in which that began.
+my $begun = time;
+poll_perl(sub { time > $begun }, 'the next second');
 $id = start_held('killed');
 release_pg_dump($node);
 is(wait_backup($node, $id), 'completed', 'backup to be tried with');
