@@ -35,6 +35,7 @@
 #include "guard/guard_shmem.h"
 #include "privileges.h"
 #include "snapshot/asof.h"
+#include "sql/caller.h"
 #include "sql/own_locks.h"
 
 PG_FUNCTION_INFO_V1(start_backup);
@@ -138,7 +139,8 @@ start_leader(BbgwBackup *backup)
  * its slot.
  */
 static void
-wait_for_start(BbgwBackup *backup, int64 id, BackgroundWorkerHandle *handle)
+wait_for_start(BbgwBackup *backup, int64 id, BackgroundWorkerHandle *handle,
+			   bool needs_snapshot)
 {
 	BbgwError	error;
 	BbgwState	state;
@@ -157,7 +159,7 @@ wait_for_start(BbgwBackup *backup, int64 id, BackgroundWorkerHandle *handle)
 
 		if (state != BBGW_STARTING || stopped)
 			break;
-		ConditionVariableTimedSleep(&backup->cv, 1000, PG_WAIT_EXTENSION);
+		bbgw_caller_sleep(&backup->cv, 1000, needs_snapshot);
 	}
 	ConditionVariableCancelSleep();
 
@@ -210,13 +212,13 @@ stop_waiting(int code, Datum arg)
  * this process is terminated meanwhile, PG_CATCH() would not know.
  */
 static void
-start_and_wait(BbgwBackup *backup, int64 id)
+start_and_wait(BbgwBackup *backup, int64 id, bool needs_snapshot)
 {
 	Caller		caller = {backup, id};
 
 	PG_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&caller));
 	{
-		wait_for_start(backup, id, start_leader(backup));
+		wait_for_start(backup, id, start_leader(backup), needs_snapshot);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(stop_waiting, PointerGetDatum(&caller));
 }
@@ -248,6 +250,7 @@ start_backup(PG_FUNCTION_ARGS)
 
 	order.dboid = MyDatabaseId;
 	order.roleid = GetUserId();
+	order.by_superuser = superuser();
 	namestrcpy(&order.datname, get_database_name(MyDatabaseId));
 	namestrcpy(&order.rolname, GetUserNameFromId(GetUserId(), false));
 	order.started_at = GetCurrentTimestamp();
@@ -290,7 +293,7 @@ start_backup(PG_FUNCTION_ARGS)
 
 	backup = take_slot(&order);
 	id = backup->id;
-	start_and_wait(backup, id);
+	start_and_wait(backup, id, bbgw_caller_needs_snapshot(fcinfo));
 	dsm_detach(request_seg);
 	PG_RETURN_INT64(id);
 }
@@ -343,6 +346,7 @@ wait_backup(PG_FUNCTION_ARGS)
 {
 	int64		id;
 	long		timeout = -1;
+	bool		needs_snapshot = bbgw_caller_needs_snapshot(fcinfo);
 	TimestampTz start = GetCurrentTimestamp();
 
 	bbgw_require_preload();
@@ -383,8 +387,7 @@ wait_backup(PG_FUNCTION_ARGS)
 			ConditionVariableCancelSleep();
 			PG_RETURN_TEXT_P(cstring_to_text("running"));
 		}
-		ConditionVariableTimedSleep(&backup->cv, Min(left, 1000),
-									PG_WAIT_EXTENSION);
+		bbgw_caller_sleep(&backup->cv, left, needs_snapshot);
 	}
 }
 
@@ -398,14 +401,18 @@ cancel_backup(PG_FUNCTION_ARGS)
 	BbgwBackup *backup;
 	Oid			roleid = InvalidOid;
 	char	   *rolname = GetUserNameFromId(GetUserId(), false);
-	bool		permitted = false;
+	bool		by_superuser = false;
+	bool		permitted;
 
 	bbgw_require_preload();
 
 	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
 	backup = bbgw_backup_find(id);
 	if (backup)
+	{
 		roleid = backup->order.roleid;
+		by_superuser = backup->order.by_superuser;
+	}
 	LWLockRelease(bbgw_shared->lock);
 
 	if (backup == NULL)
@@ -414,12 +421,14 @@ cancel_backup(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	}
 
-	/* as pg_cancel_backend() has it */
-	if (superuser_arg(roleid))
-		permitted = superuser();
-	else
-		permitted = has_privs_of_role(GetUserId(), roleid) ||
-			has_privs_of_role(GetUserId(), ROLE_PG_SIGNAL_BACKEND);
+	/* as pg_cancel_backend() has it, and whatever became of the role since */
+	permitted = superuser() ||
+		(!superuser_arg(roleid) &&
+		 (has_privs_of_role(GetUserId(), roleid) ||
+		  (!by_superuser &&
+		   has_privs_of_role(GetUserId(), ROLE_PG_SIGNAL_BACKEND))));
+	if (!permitted && !bbgw_role_may_see(roleid))
+		no_such_backup(id);
 	if (!permitted)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
