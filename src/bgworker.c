@@ -6,7 +6,8 @@
  *
  * Output functions depend on settings.  For the rows to be those of pg_dump,
  * the settings must be those that pg_dump makes.  Others may have been made
- * for the database or for all sessions that would end a long transaction.
+ * for the database or for all sessions that would end a long transaction, or
+ * the process at any error, before it could tell of it.
  * What we commit, the unlinking of files, no standby need have confirmed.
  *
  * Copyright (c) 2026, the backup_bgw authors
@@ -109,6 +110,7 @@ bbgw_bgworker_connect(Oid dboid)
 											  BGWORKER_BYPASS_ALLOWCONN);
 
 	set("role", "none");
+	set("exit_on_error", "off");
 	set("datestyle", "ISO");
 	set("intervalstyle", "postgres");
 	set("extra_float_digits", "3");

@@ -76,6 +76,7 @@ typedef struct BbgwOrder
 {
 	Oid			dboid;
 	Oid			roleid;
+	bool		by_superuser;	/* it was one when it asked */
 	NameData	datname;
 	NameData	rolname;
 	char		destination[MAXPGPATH];

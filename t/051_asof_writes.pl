@@ -73,6 +73,8 @@ my @refused = (
 	"SELECT brin_summarize_new_values('brin')",
 	"SELECT gin_clean_pending_list('gin')",
 	"SELECT nextval('s')",
+	'EXPLAIN ANALYZE CREATE TABLE new AS SELECT 1',
+	'EXPLAIN ANALYZE CREATE MATERIALIZED VIEW new AS SELECT 1',
 	"SELECT setval('s', 10)",
 	"DO \$\$ DECLARE x int; BEGIN PERFORM set_config('transaction_read_only', 'off', true); x := nextval('s'); END \$\$",
 	'SELECT pg_advisory_lock(1)',

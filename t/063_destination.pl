@@ -99,5 +99,33 @@ backup_ok(
 	destination => 'x' x 247,
 	name => 'the longest name');
 
+# Directories of the server that are elsewhere
+$node->stop;
+my $elsewhere = $node->basedir . '/elsewhere';
+mkdir $elsewhere or die $!;
+foreach my $name ('pg_wal', 'base')
+{
+	rename($node->data_dir . "/$name", "$elsewhere/$name") or die $!;
+	symlink("$elsewhere/$name", $node->data_dir . "/$name") or die $!;
+}
+symlink($dir, $node->data_dir . '/backups') or die $!;
+$node->start;
+foreach my $inside (
+	"$elsewhere/pg_wal/x", "$elsewhere/pg_wal/archive_status/x",
+	"$elsewhere/base/x", $node->data_dir . '/pg_wal/x')
+{
+	start_fails(
+		$node,
+		'db',
+		{ destination => $inside },
+		'22023',
+		qr/destination "\Q$inside\E" is inside the data directory.*DETAIL:  ".*\/elsewhere\/(pg_wal|base)" is the server's/s,
+		$inside);
+}
+backup_ok(
+	$node, 'db',
+	destination => $node->data_dir . '/backups/outside',
+	name => 'a link of the administrator that leads out');
+
 $node->stop;
 done_testing();

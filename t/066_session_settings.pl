@@ -60,6 +60,21 @@ foreach my $setting (
 	}
 }
 
+# The reason why a backup cannot be made is told to the caller, not only to the
+# log.
+$node->safe_psql('postgres', 'ALTER DATABASE db SET exit_on_error = on');
+{
+	local $ENV{PGOPTIONS} = "$ENV{PGOPTIONS} -c exit_on_error=off";
+	start_fails(
+		$node,
+		'db',
+		{ destination => 'none', include => ['nosuch'] },
+		'42P01',
+		qr/no relation matches pattern "nosuch"|nosuch/,
+		'exit_on_error of the database');
+}
+$node->safe_psql('postgres', 'ALTER DATABASE db RESET ALL');
+
 # Since 17 a trigger may do anything, or refuse, when somebody connects.
 SKIP:
 {

@@ -57,7 +57,7 @@ wait_for_commits(int timeout, void (*nap) (long ms))
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("timed out waiting for the process with PID %d to commit", pid),
 					 errdetail("Its transaction unlinks files. The snapshot of the backup can be taken only when such commits have ended."),
-					 errhint("It may be waiting for a synchronous standby. See also backup_bgw.commit_timeout.")));
+					 errhint("It may be waiting for a synchronous standby, or for its client to read. If it does not end, terminate its session; see also backup_bgw.commit_timeout.")));
 		nap(COMMIT_NAP);
 	}
 	pfree(commits);

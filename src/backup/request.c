@@ -104,7 +104,7 @@ bbgw_request_rate(const char *text)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid value for max_rate: \"%s\"", text),
-			 errhint("Give bytes per second as a number with one of the units \"kB\", \"MB\", \"GB\" and \"TB\", at least 1kB.")));
+			 errhint("Give bytes per second as a number with one of the units \"B\", \"kB\", \"MB\", \"GB\" and \"TB\", at least 1kB.")));
 }
 
 static bool
@@ -127,40 +127,68 @@ path_is_within(const char *path, const char *dir)
 }
 
 /*
+ * Does a link lead to the real path given, or above it?  Returns where it leads
+ * then, malloc'd, else NULL.
+ */
+static char *
+link_around(const char *link, const char *real_path)
+{
+	char	   *real = realpath(link, NULL);
+
+	if (real && path_is_within(real_path, real))
+		return real;
+	free(real);
+	return NULL;
+}
+
+/*
  * A backup in the data directory would be in every physical backup, and what
- * checks or cleans that directory does not expect it.  The same holds for the
- * directories of tablespaces.
+ * checks or cleans that directory does not expect it.  The same holds for
+ * directories of the server that are elsewhere, with a link to them in the
+ * data directory: WAL, as initdb can have it, others, as administrators can;
+ * and for tablespaces.
  */
 static void
 check_outside_data(const char *destination, const char *real_parent)
 {
-	char	   *real_data = realpath(DataDir, NULL);
+	char	   *real;
 	DIR		   *dir;
 	struct dirent *de;
 
-	if (real_data && path_is_within(real_parent, real_data))
+	if (link_around(DataDir, real_parent))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("destination \"%s\" is inside the data directory", destination),
 				 errhint("Choose a directory outside \"%s\".", DataDir)));
-	free(real_data);
+
+	dir = AllocateDir(".");
+	while ((de = ReadDir(dir, ".")) != NULL)
+	{
+		if ((strncmp(de->d_name, "pg_", 3) == 0 ||
+			 strcmp(de->d_name, "base") == 0 ||
+			 strcmp(de->d_name, "global") == 0) &&
+			(real = link_around(de->d_name, real_parent)) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("destination \"%s\" is inside the data directory", destination),
+					 errdetail("\"%s\" is the server's directory \"%s\".",
+							   real, de->d_name)));
+	}
+	FreeDir(dir);
 
 	dir = AllocateDir("pg_tblspc");
 	while ((de = ReadDir(dir, "pg_tblspc")) != NULL)
 	{
 		char		link[MAXPGPATH];
-		char	   *real;
 
 		if (strspn(de->d_name, "0123456789") != strlen(de->d_name))
 			continue;
 		snprintf(link, sizeof(link), "pg_tblspc/%s", de->d_name);
-		real = realpath(link, NULL);
-		if (real && path_is_within(real_parent, real))
+		if ((real = link_around(link, real_parent)) != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("destination \"%s\" is inside the tablespace directory \"%s\"",
 							destination, real)));
-		free(real);
 	}
 	FreeDir(dir);
 }

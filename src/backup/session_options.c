@@ -25,6 +25,7 @@
 
 static const char *const harmless_settings[][2] = {
 	{"role", "none"},
+	{"exit_on_error", "off"},
 	{"default_transaction_isolation", "repeatable read"},
 	{"default_transaction_deferrable", "off"},
 	{"statement_timeout", "0"},

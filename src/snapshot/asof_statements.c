@@ -79,11 +79,20 @@ check_utility(Node *stmt)
 		case T_DeallocateStmt:
 		case T_FetchStmt:
 		case T_ClosePortalStmt:
-		case T_ExplainStmt:
 		case T_DoStmt:
 		case T_LockStmt:
 			allowed = true;
 			break;
+		case T_ExplainStmt:
+			/* CREATE TABLE AS, or one that does not write either */
+			{
+				Query	   *query = castNode(Query, castNode(ExplainStmt, stmt)->query);
+
+				if (query->commandType == CMD_UTILITY)
+					check_utility(query->utilityStmt);
+				allowed = true;
+				break;
+			}
 		case T_DeclareCursorStmt:
 			/* rows, and the types they have, are to stay as of S */
 			allowed =
