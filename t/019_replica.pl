@@ -18,6 +18,7 @@ my $primary = new_node(
 autovacuum = off
 max_wal_senders = 5
 wal_keep_size = '256MB'
+full_page_writes = off
 });
 $primary->enable_archiving;
 $primary->start;

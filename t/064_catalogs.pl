@@ -105,15 +105,17 @@ foreach my $wal_level (qw(replica logical))
 
 	# The same after the plan was made, which has the catalog's size: rows of the
 	# start are now behind that.  The bigger table comes first.
-	$node->safe_psql('db',
-		q{CREATE TABLE big AS SELECT repeat('x', 100) AS a FROM generate_series(1, 20000) i}
+	$node->safe_psql(
+		'db',
+		q{CREATE TABLE big AS SELECT repeat('x', 100) AS a FROM generate_series(1, 20000) i;
+		SELECT lo_from_bytea(0, repeat('y', 3000)::bytea) FROM generate_series(1, 100)}
 	);
 	$stock = $node->basedir . '/stock2';
 	$node->run_log(
 		[
 			'pg_dump', '-Fd', '-Z0', '--no-sync',
 			'-f', $stock, '-t', 'pg_class',
-			'-t', 'big', 'db'
+			'-t', 'pg_largeobject', '-t', 'big', 'db'
 		]);
 	my $worker;
 	foreach my $rate (qw(1MB 200kB 40kB))
@@ -121,7 +123,7 @@ foreach my $wal_level (qw(replica logical))
 		$id = start_backup(
 			$node, 'db',
 			destination => "behind-$rate",
-			include => [ 'pg_class', 'big' ],
+			include => [ 'pg_class', 'pg_largeobject', 'big' ],
 			jobs => 1,
 			max_rate => $rate);
 		$worker = hold_worker($node, $id, 'public.big');
@@ -131,6 +133,7 @@ foreach my $wal_level (qw(replica logical))
 	$node->safe_psql(
 		'db', q{
 		DO $$BEGIN FOR i IN 1..300 LOOP EXECUTE format('CREATE TABLE a_%s (a int, b text)', i); END LOOP; END$$;
+		VACUUM FULL pg_largeobject;
 		CLUSTER pg_class USING pg_class_relname_nsp_index;});
 	release_worker($worker);
 	is(wait_backup($node, $id),

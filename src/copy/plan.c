@@ -303,11 +303,13 @@ bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard,
 {
 	bool	   *planned = palloc_extended(Max(needed->nfiles, 1),
 										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	bool		large_objects = false;	/* as rows of a catalog */
 
 	for (uint32 i = 0; i < plan->ntables; i++)
 	{
 		const BbgwTable *table = &plan->tables[i];
 
+		large_objects |= table->heap.oid == LargeObjectRelationId;
 		if (table->is_catalog)
 			continue;
 		planned[table->heap.needed] = true;
@@ -321,7 +323,7 @@ bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard,
 	{
 		BbgwNeededFile *file = &needed->files[i];
 		bool		is_catalog = file->owner < FirstNormalObjectId &&
-		file->owner != LargeObjectRelationId;
+		(file->owner != LargeObjectRelationId || large_objects);
 
 		if (!planned[i] && !is_catalog)
 			bbgw_guard_done(guard, file);

@@ -226,11 +226,15 @@ bbgw_registry_append(const BbgwPreserved *records, int n, int *appended)
 		Page		page;
 		RegistryPage *contents;
 		uint32		room;
+		bool		is_new;
 
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		state = GenericXLogStart(rel);
-		page = GenericXLogRegisterBuffer(state, buffer, 0);
-		if (PageIsNew(page))
+		is_new = PageIsNew(BufferGetPage(buffer));
+		/* redo takes nothing less, with full_page_writes = off, too */
+		page = GenericXLogRegisterBuffer(state, buffer,
+										 is_new ? GENERIC_XLOG_FULL_IMAGE : 0);
+		if (is_new)
 		{
 			PageInit(page, BLCKSZ, 0);
 			((RegistryPage *) PageGetContents(page))->magic = REGISTRY_MAGIC;
