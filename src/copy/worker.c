@@ -44,12 +44,19 @@ static BbgwPlan *plan;
 static BbgwUnit *units;
 static BbgwNeededSet *needed;
 
+/*
+ * A backup does not wait for its workers to be gone when they have nothing more
+ * to do, so the slot may be another's by now.
+ */
 static void
 worker_exit(int code, Datum arg)
 {
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	my_slot->pid = 0;
-	my_slot->relid = InvalidOid;
+	if (my_slot->pid == MyProcPid)
+	{
+		my_slot->pid = 0;
+		my_slot->relid = InvalidOid;
+	}
 	LWLockRelease(bbgw_shared->lock);
 }
 
