@@ -100,6 +100,21 @@ bbgw_relation_path(Oid database, Oid tablespace, RelFileNumber number,
 #endif
 }
 
+/* 16 made it a function, and took a pointer */
+#if PG_VERSION_NUM < 160000
+#define InitBufferTag(tag, locator, fork, block) \
+	INIT_BUFFERTAG(*(tag), *(locator), fork, block)
+#endif
+
+/* Is this what a page can be?  A warning says so if it is not. */
+#if PG_VERSION_NUM < 180000
+#define bbgw_page_is_verified(page, block) \
+	PageIsVerifiedExtended(page, block, PIV_LOG_WARNING | PIV_REPORT_STAT)
+#else
+#define bbgw_page_is_verified(page, block) \
+	PageIsVerified((PageData *) (page), block, PIV_LOG_WARNING, NULL)
+#endif
+
 /* 16 made FileWrite() take const data */
 static inline int
 bbgw_file_write(File file, const void *data, int amount, off_t offset,

@@ -21,9 +21,7 @@
  * their end (plan.h).
  *
  * Without the locks VACUUM may cut empty pages off the end of the table.  So
- * then each block is a scan of its own, begun after a look at the size.  And a
- * page that is pinned must be one with rows that S sees: VACUUM would spin,
- * waiting for the pin of one that it cuts off.
+ * then each page is copied (page.c), and read from there.
  *
  * Reads go through a ring of buffers, as those of any big sequential scan, and
  * so leave the working set of others alone.  They write nothing but hints
@@ -47,6 +45,7 @@
 #include "utils/wait_event.h"
 
 #include "archive/archive.h"
+#include "copy/page.h"
 #include "copy/rowtext.h"
 #include "copy/scan.h"
 #include "copy/tablelock.h"
@@ -59,9 +58,6 @@
 
 /* and after how many rows it asks whether it is time to */
 #define ROWS_PER_LOOK 32
-
-/* how long a worker waits for VACUUM to leave a table, in ms */
-#define VACUUM_NAP 5
 
 /* What is being read.  One at a time; looking around is called from afar. */
 static struct
@@ -78,6 +74,7 @@ static struct
 								 * written, too */
 	TableScanDesc desc;
 	TupleTableSlot *tuple;
+	TupleTableSlot *copied;		/* for rows of pages that are copied */
 	bool		reading;		/* desc has begun, and was not let go of */
 	instr_time	looked;
 }			scan;
@@ -252,6 +249,45 @@ scan_range(BlockNumber end, BbgwRowText *rowtext)
 	advance_to(end);
 }
 
+/*
+ * Reads block scan.next without the locks.
+ */
+static void
+read_copy(Relation rel, BbgwRowText *rowtext)
+{
+	static PGAlignedBlock block;
+	Page		page = block.data;
+	Snapshot	snapshot = GetActiveSnapshot();
+
+	if (!bbgw_page_read(rel, scan.next, page))
+	{
+		/* nor is there anything behind it that S sees */
+		advance_to(scan.end);
+		return;
+	}
+	while (scan.row < PageGetMaxOffsetNumber(page))
+	{
+		ItemId		item = PageGetItemId(page, ++scan.row);
+		HeapTupleData tuple;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple.t_len = ItemIdGetLength(item);
+		ItemPointerSet(&tuple.t_self, scan.next, scan.row);
+		tuple.t_tableOid = RelationGetRelid(rel);
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		if (!bbgw_page_sees(snapshot, tuple.t_data))
+			continue;
+		ExecStoreHeapTuple(&tuple, scan.copied, false);
+		bbgw_rowtext_row(rowtext, scan.copied);
+		ExecClearTuple(scan.copied);
+		scan.unit->rows++;
+	}
+	scan.row = InvalidOffsetNumber;
+	advance_to(scan.next + 1);
+	look_around();
+}
+
 static void
 scan_heap(Relation rel, BbgwRowText *rowtext)
 {
@@ -261,28 +297,18 @@ scan_heap(Relation rel, BbgwRowText *rowtext)
 
 	while (scan.next < scan.end)
 	{
-		BlockNumber nblocks;
-
-		/* the lock first, or VACUUM may cut off pages after the look */
-		if (!bbgw_tablelock_held() && !bbgw_tablelock_try(scan.table) &&
-			bbgw_tablelock_vacuumed(scan.table))
+		if (bbgw_tablelock_held() || bbgw_tablelock_try(scan.table))
 		{
-			(void) WaitLatch(MyLatch,
-							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 VACUUM_NAP, PG_WAIT_EXTENSION);
-			ResetLatch(MyLatch);
-			CHECK_FOR_INTERRUPTS();
-			continue;
-		}
-		nblocks = RelationGetNumberOfBlocks(rel);
+			/* pages may have been cut off, but none that S sees rows in */
+			BlockNumber end = Min(scan.end, RelationGetNumberOfBlocks(rel));
 
-		/* pages may have been cut off, but none that S sees rows in */
-		if (scan.next >= nblocks)
-			advance_to(scan.end);
+			if (scan.next < end)
+				scan_range(end, rowtext);
+			else
+				advance_to(scan.end);
+		}
 		else
-			scan_range(bbgw_tablelock_held() ?
-					   Min(scan.end, nblocks) : scan.next + 1,
-					   rowtext);
+			read_copy(rel, rowtext);
 	}
 }
 
@@ -306,8 +332,7 @@ scan_other(BbgwRowText *rowtext)
 /*
  * Reads a unit into a file of the sink, which it begins; ending it is left to
  * the caller.  Returns false, having begun nothing, if the table is locked by
- * others; with "insist" only if one of those is VACUUM, or if without the lock
- * it cannot be read.
+ * others; with "insist" only if without the lock it cannot be read.
  *
  * The caller is in no transaction.  The sink is one that calls
  * bbgw_scan_before_blocking().  What was read is to be believed only if
@@ -337,7 +362,7 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 
 	bbgw_asof_begin(snapshot, backup->leader_pid, backup->own_files);
 	if (!bbgw_tablelock_try(table) &&
-		(!insist || needs_lock() || bbgw_tablelock_vacuumed(table)))
+		(!insist || needs_lock()))
 	{
 		bbgw_asof_commit();
 		return false;
@@ -351,6 +376,8 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 
 	rowtext = bbgw_rowtext_begin(rel, &toast, sink);
 	scan.tuple = table_slot_create(rel, NULL);
+	scan.copied = MakeSingleTupleTableSlot(RelationGetDescr(rel),
+										   &TTSOpsHeapTuple);
 	scan.desc = bbgw_quiet_scan_begin(rel, GetActiveSnapshot());
 	if (table->is_heap)
 		scan_heap(rel, rowtext);
@@ -358,6 +385,7 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 		scan_other(rowtext);
 	table_endscan(scan.desc);
 	ExecDropSingleTupleTableSlot(scan.tuple);
+	ExecDropSingleTupleTableSlot(scan.copied);
 	bbgw_rowtext_end(rowtext);
 
 	close_storage(toast.index);

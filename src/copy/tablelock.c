@@ -7,10 +7,10 @@
  * is that of S, its rows stay for S's sake, its files for the guard's.  One
  * thing is done in place: VACUUM truncates empty pages at the end of a table,
  * with nobody else having it locked.  What is cut off has no rows for S, but
- * reading it just then would be an error.  So the worker holds ACCESS SHARE
- * when it can have it, on the table, its TOAST table and the index of that,
- * and does without when somebody else wants the table or has it; unless it is
- * VACUUM who has it.
+ * must not be read into shared buffers just then.  So the worker holds ACCESS
+ * SHARE when it can have it, on the table, its TOAST table and the index of
+ * that, and does without, in another way (page.c), when somebody else wants the
+ * table or has it.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -133,38 +133,4 @@ void
 bbgw_tablelock_forget(void)
 {
 	held = false;
-}
-
-/*
- * Is it VACUUM that has one of the relations locked?
- */
-bool
-bbgw_tablelock_vacuumed(const BbgwTable *table)
-{
-	Oid			relations[NRELATIONS];
-
-	list_relations(table, relations);
-	for (int i = 0; i < NRELATIONS; i++)
-	{
-		LOCKTAG		tag;
-		VirtualTransactionId *holders;
-		bool		vacuumed = false;
-
-		if (!OidIsValid(relations[i]))
-			continue;
-		SET_LOCKTAG_RELATION(tag, MyDatabaseId, relations[i]);
-		holders = GetLockConflicts(&tag, AccessShareLock, NULL);
-		for (VirtualTransactionId *holder = holders;
-			 VirtualTransactionIdIsValid(*holder); holder++)
-		{
-			PGPROC	   *proc = bbgw_vxid_proc(*holder);
-
-			vacuumed |= proc != NULL &&
-				(proc->statusFlags & PROC_IN_VACUUM) != 0;
-		}
-		pfree(holders);
-		if (vacuumed)
-			return true;
-	}
-	return false;
 }

@@ -33,7 +33,7 @@
 #define RELEASE_BYTES (16 * 1024 * 1024)
 #define RELEASE_FILES 256
 
-/* how long to wait for VACUUM when there is nothing else to read, in ms */
+/* how long to wait for a lock when there is nothing else to read, in ms */
 #define LEFTOVER_NAP 10
 
 static BbgwBackup *my_backup;
@@ -228,7 +228,7 @@ take_next(void)
 /*
  * Reads the units that were put back because somebody has their table locked.
  * There is nothing else to do now, so locked tables are read as they are.
- * Only those that VACUUM is truncating have to wait a little longer.
+ * Only those that cannot be read without their lock have to wait longer.
  */
 static void
 read_leftovers(BbgwSink *sink)
