@@ -29,8 +29,10 @@
  * ON COMMIT with temporary tables comes after them, and dropping one may drop
  * others by cascade; and the callback of a library that was loaded before this
  * one comes later.  So from then on until the commit record is made, the list is
- * looked at again whenever the effects of a command become visible, which is
- * when the relation cache is told.  In the end, when all is done but the
+ * looked at again, once, when the effects of a command become visible, which is
+ * when the relation cache is told.  Not if it is known to those who arm guards
+ * that this commit unlinks files, and none was armed: they wait for it.  In the
+ * end, when all is done but the
  * unlinking, it is made sure that nothing was missed.  If it was, the backups
  * that need the file have failed: it is in the commit record, and so cannot be
  * preserved any more for standbys and crash recovery.
@@ -77,6 +79,9 @@ static bool commit_in_flight = false;
 static bool looking = false;
 static int	nseen;
 static RelFileLocator first_seen;
+
+/* the command whose effects were visible at the last look */
+static CommandId looked_at;
 
 static pg_atomic_uint32 *
 my_counter(void)
@@ -185,6 +190,7 @@ guard_xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_PREPARE:
 			nseen = 0;
 			look_at_files();
+			looked_at = InvalidCommandId;
 			looking = true;
 			break;
 
@@ -214,12 +220,15 @@ guard_xact_callback(XactEvent event, void *arg)
 static void
 guard_relcache_callback(Datum arg, Oid relid)
 {
-	if (looking && IsTransactionState())
-	{
-		looking = false;		/* not while looking */
-		look_at_files();
-		looking = true;
-	}
+	if (!looking || !IsTransactionState() ||
+		GetCurrentCommandId(false) == looked_at ||
+		(commit_in_flight && pg_atomic_read_u32(&bbgw_guards->armed) == 0))
+		return;
+
+	looking = false;			/* not while looking */
+	look_at_files();
+	looked_at = GetCurrentCommandId(false);
+	looking = true;
 }
 
 /*

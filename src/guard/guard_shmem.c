@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
@@ -74,7 +75,9 @@ guards_startup(void)
 
 		bbgw_guards->lock = &locks[0].lock;
 		bbgw_guards->registry_lock = &locks[1].lock;
-		pg_atomic_init_u32(&bbgw_guards->next_registry, 0);
+		/* processes of a standby may have files of the last run open */
+		pg_atomic_init_u32(&bbgw_guards->next_registry,
+						   pg_prng_uint32(&pg_global_prng_state));
 		pg_atomic_init_u32(&bbgw_guards->armed, 0);
 		for (int i = 0; i < bbgw_max_backups; i++)
 			bbgw_guard_reset(&bbgw_guards->guards[i]);

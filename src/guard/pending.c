@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * pending.c
- *	  Takes files off the list of those that a transaction unlinks.
+ *	  The list of files that a transaction unlinks: puts files on it, takes
+ *	  files off.
  *
- * The server has a function for that, RelationPreserveStorage(), which walks
+ * The server has a function for taking one off, RelationPreserveStorage(), which walks
  * through the whole list for each file.  A transaction that drops 50,000 tables
  * would spend minutes in it.  The list is storage.c's own; there is no function
  * that does it for many files at a time.
@@ -55,6 +56,21 @@ bbgw_compare_locators(const void *a, const void *b)
 	return memcmp(a, b, sizeof(RelFileLocator));
 }
 
+/*
+ * Has the transaction unlink a file, all its forks, if it commits.  Raises no
+ * error but for lack of memory.
+ */
+void
+bbgw_pending_add(RelFileLocator locator)
+{
+	Relation	rel = CreateFakeRelcacheEntry(locator);
+
+	/* from 17 on it would be unpinned, which nobody has pinned */
+	rel->rd_smgr = NULL;
+	RelationDropStorage(rel);
+	FreeFakeRelcacheEntry(rel);
+}
+
 static RelFileLocator
 probe_locator(RelFileNumber number)
 {
@@ -63,18 +79,6 @@ probe_locator(RelFileNumber number)
 	/* in no tablespace of no database */
 	locator.relNumber = number;
 	return locator;
-}
-
-/*
- * Puts a probe on the list.
- */
-static void
-put_probe(RelFileNumber number)
-{
-	Relation	rel = CreateFakeRelcacheEntry(probe_locator(number));
-
-	RelationDropStorage(rel);
-	FreeFakeRelcacheEntry(rel);
 }
 
 static bool
@@ -127,8 +131,8 @@ remove_many(const RelFileLocator *files, int n)
 	/* what was freed last is given out first */
 	pfree(second);
 	pfree(first);
-	put_probe(1);
-	put_probe(2);
+	bbgw_pending_add(probe_locator(1));
+	bbgw_pending_add(probe_locator(2));
 
 	known = is_probe(first, 1) && is_probe(second, 2) && second->next == first;
 	if (known)

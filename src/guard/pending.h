@@ -13,6 +13,7 @@
 #include "backup_bgw.h"
 
 extern int	bbgw_compare_locators(const void *a, const void *b);
+extern void bbgw_pending_add(RelFileLocator locator);
 extern void bbgw_pending_remove(RelFileLocator *files, int n);
 
 #endif							/* BBGW_PENDING_H */

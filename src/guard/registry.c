@@ -42,13 +42,13 @@
 #include "access/generic_xlog.h"
 #include "access/xact.h"
 #include "access/xlogutils.h"
-#include "catalog/storage.h"
 #include "catalog/storage_xlog.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lock.h"
 
 #include "guard/guard_shmem.h"
+#include "guard/pending.h"
 #include "guard/registry.h"
 
 #define FIRST_NUMBER   9700
@@ -80,19 +80,18 @@ registry_locator(RelFileNumber registry)
 }
 
 /*
- * A relation for the functions of the buffer manager.
+ * A relation for the functions of the buffer manager.  To be freed with
+ * FreeFakeRelcacheEntry(); nothing points to it, if an error leaves it behind.
+ * What it points to goes with the transaction.
  */
 static Relation
 open_registry(RelFileNumber registry)
 {
-	return CreateFakeRelcacheEntry(registry_locator(registry));
-}
+	RelFileLocator locator = registry_locator(registry);
+	Relation	rel = CreateFakeRelcacheEntry(locator);
 
-static void
-close_registry(Relation rel)
-{
-	RelationCloseSmgr(rel);
-	FreeFakeRelcacheEntry(rel);
+	rel->rd_smgr = smgropen(locator, INVALID_PROC_NUMBER);
+	return rel;
 }
 
 static RegistryPage *
@@ -260,7 +259,7 @@ bbgw_registry_append(const BbgwPreserved *records, int n, int *appended)
 	}
 
 	LWLockRelease(bbgw_guards->registry_lock);
-	close_registry(rel);
+	FreeFakeRelcacheEntry(rel);
 }
 
 /*
@@ -377,7 +376,7 @@ bbgw_registry_update(RelFileNumber registry, const BbgwPreservedAt *records,
 		UnlockReleaseBuffer(buffer);
 	}
 	LWLockRelease(bbgw_guards->registry_lock);
-	close_registry(rel);
+	FreeFakeRelcacheEntry(rel);
 }
 
 /*
@@ -387,8 +386,5 @@ bbgw_registry_update(RelFileNumber registry, const BbgwPreservedAt *records,
 void
 bbgw_registry_drop(RelFileNumber registry)
 {
-	Relation	rel = open_registry(registry);
-
-	RelationDropStorage(rel);
-	close_registry(rel);
+	bbgw_pending_add(registry_locator(registry));
 }

@@ -41,9 +41,7 @@
 
 #include "access/table.h"
 #include "access/xact.h"
-#include "access/xlogutils.h"
 #include "catalog/pg_class.h"
-#include "catalog/storage.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/snapmgr.h"
@@ -51,6 +49,7 @@
 
 #include "guard/guard.h"
 #include "guard/guard_parties.h"
+#include "guard/pending.h"
 #include "guard/readers.h"
 #include "guard/registry.h"
 #include "guard/sweep.h"
@@ -66,14 +65,11 @@ static void
 drop_file(const BbgwPreserved *record)
 {
 	RelFileLocator locator;
-	Relation	rel;
 
 	locator.spcOid = record->tablespace;
 	locator.dbOid = MyDatabaseId;
 	locator.relNumber = record->number;
-	rel = CreateFakeRelcacheEntry(locator);
-	RelationDropStorage(rel);
-	FreeFakeRelcacheEntry(rel);
+	bbgw_pending_add(locator);
 }
 
 static char *

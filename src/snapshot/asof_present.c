@@ -31,18 +31,20 @@ present_row(Oid catalog, Oid index, AttrNumber column, Oid oid)
 {
 	Relation	rel = table_open(catalog, AccessShareLock);
 	ScanKeyData key;
+	Snapshot	snapshot;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
 	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(oid));
 	InvalidateCatalogSnapshot();
-	scan = systable_beginscan(rel, index, true,
-							  GetNonHistoricCatalogSnapshot(catalog), 1, &key);
+	snapshot = RegisterSnapshot(GetNonHistoricCatalogSnapshot(catalog));
+	scan = systable_beginscan(rel, index, true, snapshot, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 		tuple = heap_copytuple(tuple);
 	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);
 	InvalidateCatalogSnapshot();
 	return tuple;
