@@ -102,26 +102,34 @@ bbgw_sweep_later(Oid database)
 }
 
 /*
- * Entry point of the process that does.  The argument is the OID of the
- * database.
+ * In a process that is not connected to anything: has a database swept.
  *
  * That may be about to be dropped, by somebody who waits for the process that
  * has asked for this to be gone.  So it is locked as if to connect to it, which
  * waits for DROP DATABASE, and if it is there nevertheless gets a sweeper.
  */
-void
-bbgw_late_sweep_main(Datum arg)
+static void
+sweep_if_there(Oid database)
 {
-	Oid			database = DatumGetObjectId(arg);
 	bool		exists;
 
-	bbgw_bgworker_connect(InvalidOid);
 	StartTransactionCommand();
 	LockSharedObject(DatabaseRelationId, database, 0, RowExclusiveLock);
 	exists = SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
 	CommitTransactionCommand();
 	if (exists)
 		request_sweep(database);
+}
+
+/*
+ * Entry point of the process that does.  The argument is the OID of the
+ * database.
+ */
+void
+bbgw_late_sweep_main(Datum arg)
+{
+	bbgw_bgworker_connect(InvalidOid);
+	sweep_if_there(DatumGetObjectId(arg));
 }
 
 static bool
@@ -206,7 +214,7 @@ bbgw_sweep_everywhere(void)
 
 	bbgw_bgworker_connect(InvalidOid);
 	foreach(lc, find_databases())
-		request_sweep(lfirst_oid(lc));
+		sweep_if_there(lfirst_oid(lc));
 }
 
 /*
