@@ -79,6 +79,31 @@ foreach my $case (
 	File::Path::rmtree($stock);
 }
 
+# Temporary tables of others that match are left out; pg_dump would fail.
+my @expected = toc_list($node,
+	backup_ok($node, 'db', include => ['*.a'], name => 'no temporary table'));
+my $temporary = new_session($node, 'db');
+session_query($temporary,
+	'CREATE TEMPORARY TABLE a AS SELECT 1 AS a; CREATE TEMPORARY TABLE only_temporary (a serial)'
+);
+same_text(
+	join(
+		"\n",
+		map { s/^\d+//r } toc_list(
+			$node,
+			backup_ok(
+				$node, 'db',
+				include => ['*.a'],
+				name => 'patterns: a temporary table matches'))),
+	join("\n", map { s/^\d+//r } @expected),
+	'patterns: a temporary table is left out');
+start_fails(
+	$node, 'db', { include => ['*.only_temp*'] },
+	'42P01',
+	qr/no tables match include pattern/,
+	'patterns: only temporary tables match');
+$temporary->quit;
+
 # Destinations
 my $id = start_backup($node, 'db', destination => undef);
 wait_backup($node, $id);

@@ -124,6 +124,7 @@ pattern_matches(const char *pattern)
 								" FROM pg_catalog.pg_class c"
 								" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
 								" WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'S', 'v', 'm', 'f', 'p']::pg_catalog.\"char\"[])"
+								" AND c.relpersistence OPERATOR(pg_catalog.<>) 't'"
 								" AND c.relname OPERATOR(pg_catalog.~) $1 COLLATE pg_catalog.default"
 								" AND CASE WHEN $2 OPERATOR(pg_catalog.=) '' THEN pg_catalog.pg_table_is_visible(c.oid)"
 								" ELSE n.nspname OPERATOR(pg_catalog.~) $2 COLLATE pg_catalog.default END)",
@@ -150,7 +151,8 @@ check_patterns(List *patterns, const char *argname, const char *option)
 }
 
 /*
- * Raises an error for a pattern that matches nothing as of S.  The caller is
+ * Raises an error for a pattern that matches nothing as of S, or only temporary
+ * tables, which are in no backup.  The caller is
  * as of S, has it as active snapshot, is connected to SPI and has the
  * search_path that pg_dump's session will begin with.
  */

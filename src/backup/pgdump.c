@@ -133,6 +133,10 @@ make_arguments(const BbgwBackup *backup, const BbgwRequest *request,
 		args = lappend(args, psprintf("--table=%s", (char *) lfirst(lc)));
 	foreach(lc, request->exclude)
 		args = lappend(args, psprintf("--exclude-table=%s", (char *) lfirst(lc)));
+
+	/* temporary tables it takes only if they are asked for, and then fails */
+	if (request->include != NIL)
+		args = lappend(args, "--exclude-table=pg_temp_*.*");
 	args = lappend(args, psprintf("--dbname=%s", conninfo));
 
 	argv = palloc((list_length(args) + 1) * sizeof(char *));
