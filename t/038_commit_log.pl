@@ -68,7 +68,70 @@ is( $node->safe_psql(
 	'0|0|0',
 	'it has dropped its temporary table');
 is($node->safe_psql('db', $catalogs), $before, 'and nothing else');
+
+# A caller who has catalogs locked is not waited for, neither when the backup starts
+# nor when it ends.
+foreach my $catalog (qw(pg_class pg_shdepend))
+{
+	my $session = new_session($node, 'db');
+	session_query($session,
+		"SET statement_timeout = '60s'; BEGIN; LOCK TABLE $catalog IN EXCLUSIVE MODE"
+	);
+	my $offset = -s $node->logfile;
+	$id = session_query($session,
+		'SELECT ' . start_sql(destination => "start-$catalog"));
+	is(session_query($session, "SELECT wait_backup($id)"),
+		'completed', "start with $catalog locked: completed")
+	  or diag(history($node, $id, 'error'));
+	like(
+		slurp_file($node->logfile, $offset),
+		qr/LOG:  pg_xact and pg_multixact cannot be held for the backup/,
+		"start with $catalog locked: the log says what is not held");
+	$session->quit;
+}
+foreach my $catalog (map { "pg_$_" }
+	qw(class shdepend description inherits init_privs seclabel statistic subscription_rel)
+  )
+{
+	my $session = new_session($node, 'db');
+	hold_pg_dump($node);
+	$id = start_backup($node, 'db', destination => "end-$catalog");
+	session_query($session,
+		"SET statement_timeout = '60s'; BEGIN; LOCK TABLE $catalog IN EXCLUSIVE MODE"
+	);
+	release_pg_dump($node);
+	is(session_query($session, "SELECT wait_backup($id)"),
+		'completed', "end with $catalog locked: completed")
+	  or diag(history($node, $id, 'error'));
+	$session->quit;
+}
+$node->poll_query_until('postgres',
+	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'backup_bgw%'}
+) or die 'a leader does not end';
+
+# Nothing is left in the end, not even a schema, where there was none before;
+create_db($node, 'fresh');
+my $left =
+  q{SELECT (SELECT count(*) FROM pg_class WHERE relpersistence = 't'), (SELECT count(*) FROM pg_namespace WHERE nspname ~ 'temp')};
+backup_ok(
+	$node, 'fresh',
+	name => 'another backup, of what is called so',
+	include => ['*.backup*']);
+is($node->safe_psql('fresh', $left), '0|0', 'leaves no schema');
+
+# nor of a backup that ends while its caller waits.
+hold_pg_dump($node, 1);
+($id, my $caller) =
+  start_in_background($node, 'fresh', { destination => 'given-up' });
+wait_held($node);
+is($node->safe_psql('fresh', $left), '1|2', 'while it starts there is one');
+$node->safe_psql('fresh', "SELECT cancel_backup($id)");
+$caller->quit;
+release_pg_dump($node);
+is($node->safe_psql('fresh', $left),
+	'0|0', 'when it was cancelled there is not');
 no_orphans($node, 'nothing is left', 'db');
+
 # A table whose transactions are the oldest is truncated before it is read.
 $before = $node->safe_psql('postgres', $numbers);
 hold_pg_dump($node);

@@ -48,6 +48,7 @@
 #include "copy/plan.h"
 #include "copy/worker.h"
 #include "guard/guard.h"
+#include "guard/horizon.h"
 #include "guard/sweep.h"
 #include "paths.h"
 #include "snapshot/asof.h"
@@ -132,6 +133,7 @@ end_backup(bool exiting)
 		if (!exiting)
 		{
 			bbgw_asof_leave();
+			bbgw_horizon_release();
 			bbgw_sweep();
 		}
 		else

@@ -14,5 +14,6 @@
 
 extern void bbgw_horizon_hold(void);
 extern bool bbgw_horizon_held(void);
+extern void bbgw_horizon_release(void);
 
 #endif							/* BBGW_HORIZON_H */
