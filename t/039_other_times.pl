@@ -137,5 +137,62 @@ foreach my $case (
 	is(rows($server), $rows, "$name: tables are as they were then");
 	$server->stop;
 }
+
+$node->stop;
+
+# Transactions of an earlier epoch are not those that have their numbers now.
+$node = new_node('numbers', conf => "autovacuum = off\n");
+create_db($node, 'db');
+make_tables();
+my $path =
+  $node->safe_psql('db', q{SELECT pg_relation_filepath('committed')});
+make_records('late');
+$node->stop;
+system_or_bail('pg_resetwal', '-e', '1', '-D', $node->data_dir);
+$node->start;
+my $known =
+  q{SELECT string_agg(path || ' ' || outcome, ', ') FROM backup_preserved_files};
+$node->poll_query_until('db', $known, "$path unknown")
+  or diag($node->safe_psql('db', $known));
+is( $node->safe_psql('db', $known),
+	"$path unknown",
+	'epoch: of one nobody knows how it ended');
+ok(-s $node->data_dir . "/$path", 'epoch: its file stays');
+is(rows($node), '0|1000', 'epoch: the tables are as they were');
+$node->stop;
+unlink $node->data_dir . "/$path";
+$node->start;
+no_records($node, 'epoch, the file is removed');
+
+# An epoch ends between a transaction and the sweep.  There are only so many numbers
+# that may be left out at once, and what is in use must be frozen before.
+$node->safe_psql('postgres',
+	'ALTER DATABASE template0 ALLOW_CONNECTIONS true');
+foreach my $xid (1_500_000_000, 3_000_000_000, 4_294_967_000)
+{
+	$node->stop;
+	append_to_file($node->data_dir . sprintf('/pg_xact/%04X', $xid / 1048576),
+		"\0" x 262144);
+	system_or_bail('pg_resetwal', '-x', $xid, '-D', $node->data_dir);
+	$node->start;
+	local %ENV = $node->_get_env;
+	system_or_bail('vacuumdb', '--all', '--freeze', '--quiet');
+}
+make_tables();
+make_records('late');
+my $number =
+  q{SELECT pg_current_xact_id()::text::numeric >= 2 * 2::numeric ^ 32};
+is($node->safe_psql('db', $number), 'f', 'wraparound: before');
+$node->safe_psql('db',
+	'DO $$BEGIN FOR i IN 1 .. 300 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END$$'
+);
+is($node->safe_psql('db', $number), 't', 'wraparound: after');
+$node->restart;
+no_records($node, 'wraparound');
+is(rows($node), '0|1000', 'wraparound: the tables are as they were');
+# one backup for which the commit log is held meanwhile
+make_records();
+is(rows($node), '0|1000', 'wraparound: and with another backup');
+no_records($node, 'wraparound, another backup');
 $node->stop;
 done_testing();
