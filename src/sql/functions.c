@@ -427,8 +427,6 @@ cancel_backup(PG_FUNCTION_ARGS)
 		 (has_privs_of_role(GetUserId(), roleid) ||
 		  (!by_superuser &&
 		   has_privs_of_role(GetUserId(), ROLE_PG_SIGNAL_BACKEND))));
-	if (!permitted && !bbgw_role_may_see(roleid))
-		no_such_backup(id);
 	if (!permitted)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
