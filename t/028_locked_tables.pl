@@ -10,6 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use BackupBgwTest;
+use HeldWrites;
 
 my $node =
   new_node('main', conf => "autovacuum = off\nshared_buffers = '8MB'\n");
@@ -101,6 +102,34 @@ foreach my $how ('in buffers', 'on disk')
 	session_query($holder, 'COMMIT');
 	$before = dump_text($node, 'db');
 }
+
+# VACUUM, which throws away the buffers of pages without writing them, and then
+# cuts them off: in between the file has rows that were deleted.
+$node->stop;
+$node->append_conf('postgresql.conf',
+	"shared_buffers = '64MB'\nbgwriter_lru_maxpages = 0");
+start_with_held_writes($node);
+create_db($node, 'cut',
+	sql =>
+	  q{CREATE TABLE t AS SELECT i, repeat('x', 500) FROM generate_series(1, 10000) i}
+);
+$node->safe_psql('cut', 'VACUUM t');
+$node->safe_psql('cut', 'CHECKPOINT');
+$node->safe_psql('cut', 'DELETE FROM t WHERE i > 10');
+$before = dump_text($node, 'cut');
+hold_writes('_truncation');
+my $vacuum = new_session($node, 'cut');
+$vacuum->query_until(qr/^vacuum$/m, "\\echo vacuum\nVACUUM t;\n");
+held_writer('_truncation');
+my $id = start_backup($node, 'cut', destination => 'cut', jobs => 1);
+$node->poll_query_until('postgres',
+	"SELECT relation = 'public.t' FROM backup_workers WHERE backup_id = $id AND role = 'worker'"
+) or die 'no worker reads the table';
+release_writes('_truncation');
+$vacuum->quit;
+is(wait_backup($node, $id), 'completed', 'VACUUM cuts pages off: completed');
+same_text(archive_text($node, history($node, $id, 'destination')),
+	$before, 'VACUUM cuts pages off: rows are those of the snapshot');
 
 $node->stop;
 done_testing();

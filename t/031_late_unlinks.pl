@@ -134,5 +134,37 @@ foreach my $case (@cases)
 	$node->safe_psql('postgres', "DROP DATABASE $db");
 }
 
+# A backup that starts in the middle of such a commit waits for it, and needs
+# nothing of what was there before.
+create_db($node, 'early',
+	sql =>
+	  'CREATE TABLE precious AS SELECT 1 AS i; CREATE TABLE other AS SELECT 1 AS i'
+);
+my $early = new_session($node, 'early');
+my $pid = session_query($early, 'SELECT pg_backend_pid()');
+append_to_file($node->data_dir . '/intruder.hold', '');
+$early->query_until(
+	qr/^commit$/m, q{
+	\echo commit
+	BEGIN;
+	DROP TABLE other;
+	SET LOCAL intruder.wait_at_log = 'now waiting';
+	SET LOCAL intruder.sql_before_commit = 'DROP TABLE precious; DO $$BEGIN RAISE LOG ''now %'', ''waiting''; END$$';
+	COMMIT;
+});
+poll_perl(sub { -e $node->data_dir . '/intruder.held' },
+	'the commit to wait');
+my ($early_id, $starter) =
+  start_in_background($node, 'early', { destination => 'early' });
+$node->poll_query_until('postgres',
+	q{SELECT count(*) = 1 FROM backup_workers WHERE role = 'leader'})
+  or die;
+unlink $node->data_dir . '/intruder.hold' or die $!;
+$early->quit;
+$starter->quit;
+is(wait_backup($node, $early_id),
+	'completed', 'started in the middle of a commit')
+  or diag(history($node, $early_id, 'error'));
+
 $node->stop;
 done_testing();

@@ -87,6 +87,7 @@ $node->safe_psql(
 foreach my $statements (
 	"BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT wait_backup($id)",
 	"SELECT 1\\; SELECT wait_backup($id)",
+	"SET default_transaction_isolation = 'repeatable read'; SELECT wait_backup($id)",
 	"PREPARE p AS SELECT wait_backup($id); EXECUTE p",
 	"SELECT wait_backup($id), i FROM t WHERE i = 7",
 	"SELECT wait_backup($id) || (SELECT count(*) FROM t)",
@@ -105,6 +106,21 @@ is(wait_backup($node, $id), 'completed', 'the backup goes on');
 
 # start_backup() waits for pg_dump
 hold_pg_dump($node, 1);
+{
+	# What is evaluated after it
+	my ($session, $pid) = start_waiting(
+		"SELECT wait_backup(start_backup('c'), make_interval(secs => extract(second FROM now())::float8))"
+	);
+	isnt(xmin($pid), '',
+		'something is evaluated after start_backup(): has a snapshot');
+	end_session($session, $pid);
+	poll_perl(
+		sub {
+			$node->safe_psql('postgres',
+				'SELECT count(*) FROM backup_progress') eq '0';
+		},
+		'the backup to end with its caller');
+}
 foreach my $call (q{SELECT start_backup('a')},
 	q{SELECT wait_backup(start_backup('b'))})
 {

@@ -11,9 +11,14 @@
  * not.
  *
  * So a page is copied from its buffer, or, if it has none, from the file.
- * Nobody writes a page that has no buffer, so the file has the last version.
+ * That has the last version then: nobody writes a page that has no buffer.  But
+ * VACUUM does not write what it throws away.  Between that and the truncation the
+ * file has an old version, with rows whose deletion it does not know of.  So
+ * the page is read twice, with a look in between whether VACUUM has the table.
+ * If both times an old version is there, it has.
+ *
  * If the page gets a buffer meanwhile, and is changed and written, what was
- * read may be a mixture; it is read until it is twice the same.  Whichever
+ * read may be a mixture.  It is read until it is twice the same.  Whichever
  * version that is, it has all rows that S sees, at their places.
  *
  * What is not in a buffer cannot have hints set, for which the server's
@@ -38,6 +43,10 @@
 
 #include "compat.h"
 #include "copy/page.h"
+#include "copy/tablelock.h"
+
+/* how often a page whose checksum is wrong is read, as it may be a mixture */
+#define MAX_TRIES 10
 
 /*
  * Copies a page from its buffer.  Returns false if it has none.
@@ -92,60 +101,77 @@ read_once(int fd, const char *path, off_t offset, char *page)
 	return true;
 }
 
-static bool
-read_from_file(RelFileLocator locator, BlockNumber block, char *page)
+static BbgwPageResult
+read_from_file(const BbgwTable *table, int fd, const char *path,
+			   BlockNumber block, char *page)
 {
-	PGAlignedBlock before;
 	off_t		offset = (off_t) (block % RELSEG_SIZE) * BLCKSZ;
-	uint32		segment = block / RELSEG_SIZE;
-	char	   *path = bbgw_relation_path(locator.dbOid, locator.spcOid,
-										  locator.relNumber, MAIN_FORKNUM);
-	int			fd;
-	bool		there;
+	PGAlignedBlock before;
+	int			tries = 0;
 
+	do
+	{
+		if (!read_once(fd, path, offset, before.data))
+			return BBGW_PAGE_CUT_OFF;
+		if (bbgw_tablelock_vacuumed(table))
+			return BBGW_PAGE_BUSY;
+		if (!read_once(fd, path, offset, page))
+			return BBGW_PAGE_CUT_OFF;
+	} while (memcmp(before.data, page, BLCKSZ) != 0 ||
+			 (!bbgw_page_is_verified(page, block) && ++tries < MAX_TRIES));
+	return BBGW_PAGE_READ;
+}
+
+/*
+ * Reads a block of a heap as of S, with or without a lock on the table.  "page"
+ * has room for BLCKSZ bytes, aligned as a page must be.  If the file ends before
+ * the block, VACUUM has cut it off, and with it only such that S sees no rows
+ * in.  Raises an error if the page is damaged.
+ */
+BbgwPageResult
+bbgw_page_read(const BbgwTable *table, Relation rel, BlockNumber block,
+			   char *page)
+{
+	RelFileLocator locator = bbgw_relation_locator(rel);
+	uint32		segment = block / RELSEG_SIZE;
+	char	   *path;
+	int			fd;
+	BbgwPageResult result;
+
+	if (copy_from_buffer(locator, block, page))
+		return BBGW_PAGE_READ;
+
+	path = bbgw_relation_path(locator.dbOid, locator.spcOid,
+							  locator.relNumber, MAIN_FORKNUM);
 	if (segment > 0)
-		path = psprintf("%s.%u", path, segment);
+	{
+		char	   *first = path;
+
+		path = psprintf("%s.%u", first, segment);
+		pfree(first);
+	}
 	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
 	if (fd < 0)
 	{
 		if (errno == ENOENT && segment > 0)
-			return false;
+			return BBGW_PAGE_CUT_OFF;
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not open file \"%s\": %m", path)));
 	}
-	there = read_once(fd, path, offset, page);
-	do
-	{
-		memcpy(before.data, page, BLCKSZ);
-		there = there && read_once(fd, path, offset, page);
-	} while (there && memcmp(before.data, page, BLCKSZ) != 0);
+	result = read_from_file(table, fd, path, block, page);
 	CloseTransientFile(fd);
 	pfree(path);
-	return there;
-}
-
-/*
- * Reads a block of a heap as of S, with or without a lock on it.  "page" has
- * room for BLCKSZ bytes, aligned as a page must be.  Returns false if the file
- * ends before the block: VACUUM has cut it off, and with it only such that S
- * sees no rows in.  Raises an error if the page is damaged.
- */
-bool
-bbgw_page_read(Relation rel, BlockNumber block, char *page)
-{
-	RelFileLocator locator = bbgw_relation_locator(rel);
-
-	if (copy_from_buffer(locator, block, page))
-		return true;
-	if (!read_from_file(locator, block, page))
-		return false;
-	if (!bbgw_page_is_verified(page, block))
-		ereport(ERROR,
+	if (result == BBGW_PAGE_READ && !bbgw_page_is_verified(page, block))
+	{
+		/* as the server does */
+		ereport(zero_damaged_pages ? WARNING : ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("invalid page in block %u of relation \"%s\"", block,
 						RelationGetRelationName(rel))));
-	return true;
+		memset(page, 0, BLCKSZ);
+	}
+	return result;
 }
 
 /*

@@ -14,7 +14,17 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
-extern bool bbgw_page_read(Relation rel, BlockNumber block, char *page);
+#include "copy/plan.h"
+
+typedef enum BbgwPageResult
+{
+	BBGW_PAGE_READ,
+	BBGW_PAGE_CUT_OFF,			/* the file ends before */
+	BBGW_PAGE_BUSY				/* VACUUM is at it: try again, later */
+}			BbgwPageResult;
+
+extern BbgwPageResult bbgw_page_read(const BbgwTable *table, Relation rel,
+									 BlockNumber block, char *page);
 extern bool bbgw_page_sees(Snapshot snapshot, HeapTupleHeader tuple);
 
 #endif							/* BBGW_PAGE_H */

@@ -59,6 +59,9 @@
 /* and after how many rows it asks whether it is time to */
 #define ROWS_PER_LOOK 32
 
+/* how long a worker waits for VACUUM to leave a table, in ms */
+#define VACUUM_NAP 5
+
 /* What is being read.  One at a time; looking around is called from afar. */
 static struct
 {
@@ -259,11 +262,21 @@ read_copy(Relation rel, BbgwRowText *rowtext)
 	Page		page = block.data;
 	Snapshot	snapshot = GetActiveSnapshot();
 
-	if (!bbgw_page_read(rel, scan.next, page))
+	switch (bbgw_page_read(scan.table, rel, scan.next, page))
 	{
-		/* nor is there anything behind it that S sees */
-		advance_to(scan.end);
-		return;
+		case BBGW_PAGE_READ:
+			break;
+		case BBGW_PAGE_CUT_OFF:
+			/* nor is there anything behind it that S sees */
+			advance_to(scan.end);
+			return;
+		case BBGW_PAGE_BUSY:
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 VACUUM_NAP, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+			return;
 	}
 	while (scan.row < PageGetMaxOffsetNumber(page))
 	{

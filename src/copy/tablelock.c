@@ -134,3 +134,37 @@ bbgw_tablelock_forget(void)
 {
 	held = false;
 }
+
+/*
+ * Does VACUUM have one of the relations locked, to cut it?
+ */
+bool
+bbgw_tablelock_vacuumed(const BbgwTable *table)
+{
+	Oid			relations[NRELATIONS];
+
+	list_relations(table, relations);
+	for (int i = 0; i < NRELATIONS; i++)
+	{
+		LOCKTAG		tag;
+		VirtualTransactionId *holders;
+		bool		vacuumed = false;
+
+		if (!OidIsValid(relations[i]))
+			continue;
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, relations[i]);
+		holders = GetLockConflicts(&tag, AccessShareLock, NULL);
+		for (VirtualTransactionId *holder = holders;
+			 VirtualTransactionIdIsValid(*holder); holder++)
+		{
+			PGPROC	   *proc = bbgw_vxid_proc(*holder);
+
+			vacuumed |= proc != NULL &&
+				(proc->statusFlags & PROC_IN_VACUUM) != 0;
+		}
+		pfree(holders);
+		if (vacuumed)
+			return true;
+	}
+	return false;
+}

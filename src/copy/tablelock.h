@@ -17,5 +17,6 @@ extern bool bbgw_tablelock_held(void);
 extern bool bbgw_tablelock_wanted(void);
 extern void bbgw_tablelock_release(void);
 extern void bbgw_tablelock_forget(void);
+extern bool bbgw_tablelock_vacuumed(const BbgwTable *table);
 
 #endif							/* BBGW_TABLELOCK_H */

@@ -72,6 +72,9 @@ struct BbgwCommits
 /* my counter is odd */
 static bool commit_in_flight = false;
 
+/* no guard was armed when it became so: those armed since wait for it to end */
+static bool of_no_concern;
+
 /*
  * From the first look at the list of files to be unlinked on: how many of them
  * need no second look, and the first of those.  Others come before it.
@@ -94,6 +97,7 @@ begin_commit(void)
 {
 	pg_atomic_fetch_add_u32(my_counter(), 1);	/* has barrier semantics */
 	commit_in_flight = true;
+	of_no_concern = pg_atomic_read_u32(&bbgw_guards->armed) == 0;
 }
 
 static void
@@ -143,7 +147,8 @@ look_at_files(void)
 	{
 		if (!commit_in_flight)
 			begin_commit();
-		if (pg_atomic_read_u32(&bbgw_guards->armed) > 0 &&
+		if (!of_no_concern &&
+			pg_atomic_read_u32(&bbgw_guards->armed) > 0 &&
 			bbgw_preserve_files(files, unseen, false) > 0)
 		{
 			pfree(files);
@@ -168,7 +173,8 @@ check_files(void)
 	RelFileLocator *files;
 	int			nfiles;
 
-	if (pg_atomic_read_u32(&bbgw_guards->armed) == 0)
+	if (pg_atomic_read_u32(&bbgw_guards->armed) == 0 ||
+		(commit_in_flight && of_no_concern))
 		return;
 	nfiles = smgrGetPendingDeletes(true, &files);
 	if (nfiles > 0)
@@ -222,7 +228,7 @@ guard_relcache_callback(Datum arg, Oid relid)
 {
 	if (!looking || !IsTransactionState() ||
 		GetCurrentCommandId(false) == looked_at ||
-		(commit_in_flight && pg_atomic_read_u32(&bbgw_guards->armed) == 0))
+		(commit_in_flight && of_no_concern))
 		return;
 
 	looking = false;			/* not while looking */

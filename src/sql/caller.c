@@ -55,7 +55,8 @@ is_only_portal(Portal portal)
 }
 
 /*
- * Is a call the value of an expression, but for wait_backup() around it?
+ * Is a call the value of an expression, but for wait_backup() around it, whose
+ * other argument has nothing to evaluate?
  */
 static bool
 is_whole_expression(const Node *call, const Node *expr)
@@ -67,7 +68,8 @@ is_whole_expression(const Node *call, const Node *expr)
 		if (expr == NULL || !IsA(expr, FuncExpr))
 			return false;
 		fmgr_info(((const FuncExpr *) expr)->funcid, &function);
-		if (function.fn_addr != wait_backup)
+		if (function.fn_addr != wait_backup ||
+			!IsA(lsecond(((const FuncExpr *) expr)->args), Const))
 			return false;
 		expr = linitial(((const FuncExpr *) expr)->args);
 	}
@@ -78,7 +80,8 @@ is_whole_expression(const Node *call, const Node *expr)
  * Will this session look at anything with the snapshot that it has, once the
  * function called has returned?  Says yes unless it is sure: where the call is
  * not the only column of a SELECT without FROM, or not the only statement of
- * its transaction.  "fcinfo" is that of a function that SQL has called.
+ * its transaction, where more statements with the same snapshot may come, or in
+ * processes that may have snapshots of their own.  "fcinfo" is that of a function that SQL has called.
  */
 bool
 bbgw_caller_needs_snapshot(FunctionCallInfo fcinfo)
@@ -87,7 +90,8 @@ bbgw_caller_needs_snapshot(FunctionCallInfo fcinfo)
 	PlannedStmt *stmt;
 	Plan	   *plan;
 
-	if (IsInTransactionBlock(true) || portal == NULL ||
+	if (MyBackendType != B_BACKEND || IsolationUsesXactSnapshot() ||
+		IsInTransactionBlock(true) || portal == NULL ||
 		portal->strategy != PORTAL_ONE_SELECT || !is_only_portal(portal))
 		return true;
 

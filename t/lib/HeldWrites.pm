@@ -31,24 +31,31 @@ sub start_with_held_writes
 	return;
 }
 
-# From now on whoever writes stops, until release_writes().
+# From now on whoever writes stops, until release_writes().  With "_truncation" in
+# all three: whoever truncates a file of a database.
 sub hold_writes
 {
-	unlink "$dir/held";
-	append_to_file("$dir/hold", '');
+	my ($what) = @_;
+	$what //= '';
+	unlink "$dir/held$what";
+	append_to_file("$dir/hold$what", '');
 	return;
 }
 
 # Waits until somebody is held; returns the process ID.
 sub held_writer
 {
-	poll_perl(sub { -s "$dir/held" }, 'somebody to write');
-	return slurp_file("$dir/held") + 0;
+	my ($what) = @_;
+	$what //= '';
+	poll_perl(sub { -s "$dir/held$what" }, 'somebody to write');
+	return slurp_file("$dir/held$what") + 0;
 }
 
 sub release_writes
 {
-	unlink "$dir/hold" or die "could not remove \"$dir/hold\": $!";
+	my ($what) = @_;
+	my $file = "$dir/hold" . ($what // '');
+	unlink $file or die "could not remove \"$file\": $!";
 	return;
 }
 
