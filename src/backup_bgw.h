@@ -18,8 +18,9 @@
  * unlinked stays until the backup has read it.
  *
  * pg_dump writes the table of contents and everything but table data; the
- * leader turns the TABLE DATA entries into a plan in dynamic shared memory;
- * the workers take units from the plan and write one file each; the leader
+ * leader foresees the TABLE DATA entries, and makes a plan of them in dynamic
+ * shared memory; the workers take units from the plan and write one file each,
+ * while pg_dump is still at work; the leader sorts in what pg_dump has written,
  * completes the archive and renames it into place.
  *
  * src/ is a house with wings.  Calls go downward only; dev/check makes sure of
@@ -64,6 +65,7 @@ extern int	bbgw_jobs;
 extern int	bbgw_max_backups;
 extern int	bbgw_history_size;
 extern int	bbgw_slice_size;
+extern bool bbgw_overlap;
 extern int	bbgw_max_preserved_size;
 extern int	bbgw_prepared_transactions;
 extern int	bbgw_commit_timeout;

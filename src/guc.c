@@ -15,13 +15,17 @@
 
 #include "backup_bgw.h"
 
+/* 1 GB, in blocks */
+#define BBGW_DEFAULT_SLICE_SIZE (1024 * 1024 * 1024 / BLCKSZ)
+
 char	   *bbgw_directory = NULL;
 char	   *bbgw_conninfo = NULL;
 char	   *bbgw_pg_dump_path = NULL;
 int			bbgw_jobs = 2;
 int			bbgw_max_backups = 4;
 int			bbgw_history_size = 1000;
-int			bbgw_slice_size = 0;
+int			bbgw_slice_size = BBGW_DEFAULT_SLICE_SIZE;
+bool		bbgw_overlap = true;
 int			bbgw_max_preserved_size = 0;
 int			bbgw_prepared_transactions = BBGW_PREPARED_ERROR;
 int			bbgw_commit_timeout = 30000;
@@ -93,9 +97,16 @@ bbgw_guc_init(void)
 	DefineCustomIntVariable("backup_bgw.slice_size",
 							"Size of the block ranges that big tables are cut into.",
 							"Each range becomes a data file of its own. 0 writes one file per table.",
-							&bbgw_slice_size, 0, 0, INT_MAX,
+							&bbgw_slice_size, BBGW_DEFAULT_SLICE_SIZE, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_BLOCKS,
 							NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("backup_bgw.overlap",
+							 "Reads tables while pg_dump still reads the schema.",
+							 NULL,
+							 &bbgw_overlap, true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 
 	DefineCustomIntVariable("backup_bgw.max_preserved_size",
 							"Most disk space that files preserved for one backup may take.",

@@ -69,6 +69,15 @@ bbgw_path_in(const char *directory, const char *name)
 }
 
 /*
+ * File that a worker writes the rows of a slice (counted from 0) of a table to.
+ */
+char *
+bbgw_name_rows(Oid relid, int slice)
+{
+	return psprintf("rows_%u_%d%s", relid, slice + 1, BBGW_TEMP_SUFFIX);
+}
+
+/*
  * Data file of a slice (counted from 0) of a table, as toc.dat names it.  A
  * table in one piece keeps the name that pg_dump gave it.
  */

@@ -7,6 +7,9 @@
  * $PGDATA/backup_bgw/history/<id>.json.<pid>.tmp	the same, being written
  * <destination>.partial/					archive.c, then renamed to
  * <destination>/							a complete backup
+ *	   pg_dump/								what pg_dump writes
+ *	   rows_<oid>_<n>.tmp					what a worker writes, until it is known
+ *											what pg_dump calls it
  *	   toc.dat								pg_dump's, with our file names
  *	   <dumpid>.dat							data of a table
  *	   <dumpid>_<n>.dat						its n-th further slice (n >= 2)
@@ -30,6 +33,7 @@
 #define BBGW_HISTORY_SUFFIX ".json"
 #define BBGW_TEMP_SUFFIX	".tmp"
 #define BBGW_PARTIAL_SUFFIX ".partial"
+#define BBGW_DUMP_DIR		"pg_dump"
 #define BBGW_DATA_SUFFIX	".dat"
 #define BBGW_LZ4_SUFFIX		".lz4"
 #define BBGW_TOC_NAME		"toc.dat"
@@ -42,6 +46,7 @@ extern int	bbgw_errcode_for_path(void);
 extern char *bbgw_path_history(int64 id);
 extern char *bbgw_path_partial(const char *destination);
 extern char *bbgw_path_in(const char *directory, const char *name);
+extern char *bbgw_name_rows(Oid relid, int slice);
 extern char *bbgw_name_data(int dump_id, int slice);
 extern char *bbgw_name_default_destination(const char *datname,
 										   TimestampTz now);

@@ -60,7 +60,8 @@ bbgw_backup_reset(BbgwBackup *backup)
 		pg_atomic_init_u64(&backup->workers[i].bytes_done, 0);
 	backup->order.request = DSM_HANDLE_INVALID;
 	backup->snapshot = DSM_HANDLE_INVALID;
-	backup->plan = DSM_HANDLE_INVALID;
+	for (int i = 0; i < BBGW_MAX_PLANS; i++)
+		backup->plans[i] = DSM_HANDLE_INVALID;
 }
 
 static void

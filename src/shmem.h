@@ -37,6 +37,9 @@
 #define BBGW_SNAPSHOT_PREFIX "backup_bgw:"
 #define BBGW_TOKEN_LENGTH 32	/* hexadecimal digits */
 
+/* what is foreseen to be read, and what pg_dump wants besides */
+#define BBGW_MAX_PLANS 2
+
 typedef enum BbgwState
 {
 	BBGW_FREE,
@@ -110,8 +113,11 @@ typedef struct BbgwBackup
 	int			dump_pid;		/* server process pg_dump talks to */
 	dsm_handle	snapshot;		/* S */
 	bool		own_files;		/* S's, of catalogs too; with "snapshot" */
-	dsm_handle	plan;			/* what to read, from phase copying on */
-	TimestampTz copying_at;
+	bool		sync_later;		/* the leader makes small files durable */
+	dsm_handle	plans[BBGW_MAX_PLANS];	/* what to read; in this order */
+	bool		settled;		/* it is known what pg_dump wants; there will
+								 * be no further plan */
+	TimestampTz copying_at;		/* since when there is one; 0: not yet */
 	uint64		tables_total;
 	uint64		bytes_total;
 	BbgwError	error;			/* of the backup */

@@ -124,8 +124,9 @@ foreach my $object ('DATABASE db', qq{ROLE "$user"})
 {
 	$node->safe_psql('postgres',
 		q{ALTER DATABASE db SET lock_timeout = '1ms'});
-	hold_pg_dump($node);
-	my $id = start_backup($node, 'db', destination => 'lock_timeout');
+	hold_pg_dump($node, 1);
+	my ($id, $starter) =
+	  start_in_background($node, 'db', { destination => 'lock_timeout' });
 	wait_held($node);
 	my %blockers =
 	  map { $_ => new_session($node, 'db') } qw(pg_extension s.big);
@@ -140,6 +141,7 @@ foreach my $object ('DATABASE db', qq{ROLE "$user"})
 		),
 		'with a lock timeout: the leader waits');
 	$blockers{pg_extension}->quit;
+	$starter->quit;
 	is(wait_backup($node, $id), 'completed', 'with a lock timeout')
 	  or diag(history($node, $id, 'error'));
 	$blockers{'s.big'}->quit;

@@ -24,7 +24,7 @@ my $stock = stock_dump($node, 'large');
 my $session = new_session($node, 'large');
 session_query($session, q{SET statement_timeout = '60s'});
 my $id = start_backup($node, 'large', destination => 'large');
-my $partial = progress($node, $id, 'destination') . '.partial';
+my $partial = progress($node, $id, 'destination') . '.partial/pg_dump';
 poll_perl(
 	sub {
 		grep { /^blob_/ } -d $partial ? slurp_dir($partial) : 'blob_';

@@ -49,7 +49,7 @@ sub meddle
 	  or die;
 	my ($small) =
 	  grep { -s $_ > 250 && -s $_ < 350 && slurp_file($_) =~ /^1\n2\n3\n/ }
-	  glob("$destination.partial/*.dat");
+	  glob("$destination.partial/rows_*");
 	die 'no data file of "small"' unless $small;
 	$change->("$destination.partial", $small);
 	release_worker($worker);

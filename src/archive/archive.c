@@ -6,13 +6,15 @@
  * What is written is a directory archive of pg_dump (paths.h lists its files)
  * plus a manifest.  In this order:
  *
- * 1. <destination>.partial is created, and pg_dump writes an archive into it
- *	  whose data files of plain tables have no rows.
- * 2. Those files are overwritten by the table workers.  What else pg_dump
- *	  wrote, large objects and filtered configuration tables, is
- *	  compressed by the leader in the meantime.
- * 3. toc.dat gets the file names of tables in several pieces.  The manifest is
- *	  written, everything is fsynced, and the directory is renamed.
+ * 1. <destination>.partial is created, with a directory in it to which pg_dump
+ *	  writes an archive whose data files of plain tables have no rows.  Those
+ *	  the table workers write in the meantime, beside it.
+ * 2. When pg_dump has ended, its files of plain tables are removed.  What else
+ *	  it wrote, large objects and filtered configuration tables, is compressed
+ *	  by the leader.
+ * 3. The workers' files get the names that pg_dump had for them.  toc.dat gets
+ *	  the file names of tables in several pieces.  The manifest is written,
+ *	  everything is fsynced, and the directory is renamed.
  *
  * toc.dat says that the archive was created when the backup was started, which
  * is how the archive of a certain backup is known (find.c).
@@ -29,7 +31,6 @@
 
 #include "miscadmin.h"
 #include "storage/fd.h"
-#include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
 #include "archive/archive.h"
@@ -47,20 +48,13 @@ typedef struct DumpedFile
 	uint64		size;
 } DumpedFile;
 
-/* A table whose rows the table workers write */
-typedef struct DataEntry
-{
-	int			dump_id;
-	int			nslices;
-} DataEntry;
-
 struct BbgwArchive
 {
 	BbgwBackup *backup;
 	BbgwDirectory *dir;
 	const char *directory;		/* its path */
+	const char *dump_directory; /* pg_dump's; NULL: not made yet */
 	BbgwToc    *toc;
-	HTAB	   *tables;			/* of DataEntry */
 	List	   *dumped;			/* of DumpedFile */
 	BbgwManifest *manifest;
 };
@@ -84,10 +78,10 @@ suffix(const BbgwBackup *backup)
  * Path of the file that a worker writes a slice of a table to.
  */
 char *
-bbgw_archive_data_path(const BbgwBackup *backup, int dump_id, int slice)
+bbgw_archive_rows_path(const BbgwBackup *backup, Oid relid, int slice)
 {
-	return psprintf("%s/%s%s", bbgw_path_partial(backup->order.destination),
-					bbgw_name_data(dump_id, slice), suffix(backup));
+	return psprintf("%s/%s", bbgw_path_partial(backup->order.destination),
+					bbgw_name_rows(relid, slice));
 }
 
 /*
@@ -97,36 +91,42 @@ BbgwArchive *
 bbgw_archive_create(BbgwBackup *backup)
 {
 	BbgwArchive *archive = palloc0(sizeof(BbgwArchive));
-	HASHCTL		ctl = {
-		.keysize = sizeof(int),
-		.entrysize = sizeof(DataEntry)
-	};
 
 	archive->backup = backup;
-	archive->tables = hash_create("backup_bgw data entries", 256, &ctl,
-								  HASH_ELEM | HASH_BLOBS);
 	archive->dir = bbgw_directory_create(backup->order.destination);
 	archive->directory = bbgw_directory_path(archive->dir);
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	backup->sync_later = bbgw_directory_syncs_all(archive->dir);
+	LWLockRelease(bbgw_shared->lock);
 	return archive;
 }
 
 /*
- * Removes what pg_dump has written, so that another one can write.
+ * Returns the empty directory that pg_dump is to write to.  To be called before
+ * each try: what an earlier one has left is removed.
  */
-void
-bbgw_archive_clear(BbgwArchive *archive)
+const char *
+bbgw_archive_begin_dump(BbgwArchive *archive)
 {
-	bbgw_directory_check(archive->dir);
-	(void) bbgw_directory_clear(archive->dir, ERROR);
+	if (archive->dump_directory == NULL)
+		archive->dump_directory = bbgw_directory_begin_dump(archive->dir);
+	else
+	{
+		bbgw_directory_check(archive->dir);
+		bbgw_directory_clear_dump(archive->dir);
+	}
+	return archive->dump_directory;
 }
 
 /*
- * Where pg_dump is to write.
+ * Raises an error if the directory is not where it was made.  Others who work
+ * in it may only say that they cannot.
  */
-const char *
-bbgw_archive_directory(const BbgwArchive *archive)
+void
+bbgw_archive_check(const BbgwArchive *archive)
 {
-	return archive->directory;
+	bbgw_directory_check(archive->dir);
 }
 
 /*
@@ -137,107 +137,66 @@ bbgw_archive_read_toc(BbgwArchive *archive)
 {
 	bbgw_directory_check(archive->dir);
 	archive->toc =
-		bbgw_toc_read(bbgw_path_in(archive->directory, BBGW_TOC_NAME));
+		bbgw_toc_read(bbgw_path_in(archive->dump_directory, BBGW_TOC_NAME));
 	return archive->toc;
 }
 
 /*
- * Makes sure that pg_dump has put no rows into a data file that a worker will
- * write, and gives it its final name.  Removing it, for the worker to create
- * it again, would be simpler, but file systems are slow at that when the files
- * are many.
- */
-static void
-claim_empty(BbgwArchive *archive, const char *name)
-{
-	char	   *path = bbgw_path_in(archive->directory, name);
-	char		content[sizeof(NO_ROWS)];
-	FILE	   *file = AllocateFile(path, PG_BINARY_R);
-	size_t		n;
-
-	if (file == NULL)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open file \"%s\": %m", path)));
-	n = fread(content, 1, sizeof(content), file);
-	FreeFile(file);
-	if (n != strlen(NO_ROWS) || memcmp(content, NO_ROWS, n) != 0)
-		elog(ERROR, "pg_dump has written rows to \"%s\"", path);
-
-	if (archive->backup->order.compression != BBGW_COMPRESSION_NONE)
-	{
-		char	   *final_name = psprintf("%s%s", name, suffix(archive->backup));
-
-		bbgw_directory_rename(archive->dir, name, final_name);
-		pfree(final_name);
-	}
-	pfree(path);
-}
-
-/*
- * Table workers will write the data of this table, in so many slices.
+ * Table workers write the rows of this entry, in so many slices.  Removes the
+ * file that pg_dump has for it, after making sure that there are no rows in it.
  */
 void
-bbgw_archive_add_table(BbgwArchive *archive, int dump_id, int nslices)
+bbgw_archive_claim(BbgwArchive *archive, const BbgwTocData *data, int nslices)
 {
-	DataEntry  *entry = hash_search(archive->tables, &dump_id, HASH_ENTER,
-									NULL);
+	char	   *name = bbgw_name_data(data->dump_id, 0);
 
-	entry->nslices = nslices;
+	/* rows would be in front of the end mark */
+	if (bbgw_directory_dumped_size(archive->dir, name) != strlen(NO_ROWS))
+		elog(ERROR, "pg_dump has written rows to \"%s/%s\"",
+			 archive->dump_directory, name);
+	bbgw_directory_unlink_dumped(archive->dir, name);
+	pfree(name);
+
+	if (nslices > 1)
+	{
+		char	  **names = palloc_array(char *, nslices);
+
+		for (int slice = 0; slice < nslices; slice++)
+			names[slice] = bbgw_name_data(data->dump_id, slice);
+		bbgw_toc_set_files(archive->toc, data, nslices, names);
+		for (int slice = 0; slice < nslices; slice++)
+			pfree(names[slice]);
+		pfree(names);
+	}
 }
 
 /*
- * Prepares the data files that the workers will write, and notes all others
- * but toc.dat.  Returns the size of those.  To be called when all tables are
- * added, before the workers begin.
+ * Notes all files of pg_dump's but toc.dat, those of tables that were claimed
+ * being gone.  Returns their size.
  */
 uint64
 bbgw_archive_take_over(BbgwArchive *archive)
 {
-	HASH_SEQ_STATUS seq;
-	DataEntry  *entry;
 	uint64		size = 0;
 	DIR		   *dir;
 	struct dirent *de;
 
-	dir = AllocateDir(archive->directory);
-	while ((de = ReadDir(dir, archive->directory)) != NULL)
+	dir = AllocateDir(archive->dump_directory);
+	while ((de = ReadDir(dir, archive->dump_directory)) != NULL)
 	{
-		char	   *path;
-		char	   *end;
-		int			dump_id = (int) strtol(de->d_name, &end, 10);
 		DumpedFile *file;
-		struct stat st;
 
 		CHECK_FOR_INTERRUPTS();
 		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 ||
 			strcmp(de->d_name, BBGW_TOC_NAME) == 0)
 			continue;
-		if (end != de->d_name && strcmp(end, BBGW_DATA_SUFFIX) == 0 &&
-			hash_search(archive->tables, &dump_id, HASH_FIND, NULL))
-			continue;
-
-		path = bbgw_path_in(archive->directory, de->d_name);
-		if (stat(path, &st) != 0)
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not stat file \"%s\": %m", path)));
 		file = palloc(sizeof(DumpedFile));
 		file->name = pstrdup(de->d_name);
-		file->size = st.st_size;
-		size += st.st_size;
+		file->size = bbgw_directory_dumped_size(archive->dir, de->d_name);
+		size += file->size;
 		archive->dumped = lappend(archive->dumped, file);
-		pfree(path);
 	}
 	FreeDir(dir);
-
-	/* not while the directory is being read, which might list new names */
-	hash_seq_init(&seq, archive->tables);
-	while ((entry = hash_seq_search(&seq)) != NULL)
-	{
-		CHECK_FOR_INTERRUPTS();
-		claim_empty(archive, bbgw_name_data(entry->dump_id, 0));
-	}
 	return size;
 }
 
@@ -274,7 +233,8 @@ add_as_is(BbgwArchive *archive, const char *name)
 	pg_time_t	mtime;
 	int			len;
 
-	fsync_fname(path, false);
+	if (!bbgw_directory_syncs_all(archive->dir))
+		fsync_fname(path, false);
 	len = bbgw_manifest_checksum_file(path, &size, &mtime, checksum);
 	bbgw_directory_expect(archive->dir, name, size);
 	bbgw_manifest_add(manifest(archive), name, size, mtime,
@@ -289,7 +249,7 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
 			  size_t buffer_size,
 			  void (*pause) (void))
 {
-	char	   *path = bbgw_path_in(archive->directory, name);
+	char	   *path = bbgw_path_in(archive->dump_directory, name);
 	char	   *compressed_name = psprintf("%s%s", name, suffix(archive->backup));
 	FILE	   *file = AllocateFile(path, PG_BINARY_R);
 	BbgwFileInfo info;
@@ -314,7 +274,7 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
 	FreeFile(file);
 	bbgw_sink_end(sink, &info);
 
-	bbgw_directory_unlink(archive->dir, name);
+	bbgw_directory_unlink_dumped(archive->dir, name);
 	add_to_manifest(archive, compressed_name, &info);
 	pfree(compressed_name);
 	pfree(path);
@@ -333,8 +293,8 @@ bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void))
 	char	   *buffer = palloc(buffer_size);
 	BbgwSink   *sink = bbgw_sink_create(backup->order.compression,
 										backup->order.compression_level,
-										&backup->bytes_written,
-										NULL);
+										&backup->bytes_written, NULL,
+										bbgw_directory_syncs_all(archive->dir));
 	ListCell   *lc;
 
 	foreach(lc, archive->dumped)
@@ -348,6 +308,7 @@ bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void))
 						  pause);
 		else
 		{
+			bbgw_directory_take_dumped(archive->dir, file->name);
 			add_as_is(archive, file->name);
 			pg_atomic_fetch_add_u64(&backup->bytes_done, file->size);
 		}
@@ -362,42 +323,43 @@ bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void))
 static void
 write_toc(BbgwArchive *archive)
 {
-	bbgw_toc_set_created(archive->toc,
+	BbgwTocHeader *header = &archive->toc->header;
+
+	bbgw_toc_set_created(header,
 						 timestamptz_to_time_t(archive->backup->order.started_at));
-	bbgw_toc_set_compression(archive->toc,
-							 archive->backup->order.compression == BBGW_COMPRESSION_LZ4);
-	for (int i = 0; i < archive->toc->nentries; i++)
-	{
-		BbgwTocEntry *entry = archive->toc->entries[i];
-		DataEntry  *data = hash_search(archive->tables, &entry->dump_id,
-									   HASH_FIND, NULL);
-
-		if (data && data->nslices > 1)
-		{
-			char	  **names = palloc_array(char *, data->nslices);
-
-			for (int slice = 0; slice < data->nslices; slice++)
-				names[slice] = bbgw_name_data(entry->dump_id, slice);
-			bbgw_toc_set_files(archive->toc, entry, data->nslices, names);
-		}
-	}
+	bbgw_toc_file_set_compression(header,
+								  archive->backup->order.compression == BBGW_COMPRESSION_LZ4);
 	bbgw_toc_write(archive->toc,
 				   bbgw_path_in(archive->directory, BBGW_TOC_NAME));
+	bbgw_directory_unlink_dumped(archive->dir, BBGW_TOC_NAME);
 }
 
 /*
- * Puts the data file that a worker has written, and made durable, into the
- * manifest.
+ * Gives the file that a worker has written its name in the archive, which is
+ * made of the table's dump ID, and puts it into the manifest.
  */
 void
-bbgw_archive_add_data(BbgwArchive *archive, int dump_id, int slice,
+bbgw_archive_add_rows(BbgwArchive *archive, Oid relid, int slice, int dump_id,
 					  const BbgwFileInfo *info)
 {
-	char	   *name = psprintf("%s%s", bbgw_name_data(dump_id, slice),
-								suffix(archive->backup));
+	char	   *rows_name = bbgw_name_rows(relid, slice);
+	char	   *data_name = bbgw_name_data(dump_id, slice);
+	char	   *name = psprintf("%s%s", data_name, suffix(archive->backup));
 
+	bbgw_directory_rename(archive->dir, rows_name, name);
 	add_to_manifest(archive, name, info);
 	pfree(name);
+	pfree(data_name);
+	pfree(rows_name);
+}
+
+/*
+ * Removes the file that a worker has written of a table that is not wanted.
+ */
+void
+bbgw_archive_drop_rows(BbgwArchive *archive, Oid relid, int slice)
+{
+	bbgw_directory_unlink(archive->dir, bbgw_name_rows(relid, slice));
 }
 
 /*
@@ -409,6 +371,7 @@ bbgw_archive_finish(BbgwArchive *archive)
 {
 	bbgw_directory_check(archive->dir);
 	write_toc(archive);
+	bbgw_directory_end_dump(archive->dir);
 	add_as_is(archive, BBGW_TOC_NAME);
 	bbgw_directory_expect(archive->dir, BBGW_MANIFEST_NAME,
 						  bbgw_manifest_end(archive->manifest));

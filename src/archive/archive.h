@@ -3,13 +3,13 @@
  * archive.h
  *	  The archive directory, from its making to its renaming.
  *
- * The archive knows a table by the dump ID of its TABLE DATA entry.  Whoever
- * copies rows says which tables it will write, and in how many slices
- * (bbgw_archive_add_table), before it takes over from pg_dump; then it writes
- * the files (bbgw_archive_data_path) and in the end tells what became of each
- * (bbgw_archive_add_data).
- *
- * Copyright (c) 2026, the backup_bgw authors
+ * pg_dump knows a table by the dump ID of its TABLE DATA entry, which is not
+ * known before pg_dump has ended; the table workers begin earlier.  So they
+ * write their files under other names (bbgw_archive_rows_path).  When pg_dump's
+ * table of contents is there (bbgw_archive_read_toc), each table in it is
+ * claimed for the workers (bbgw_archive_claim), and what is left is the
+ * archive's to convert (bbgw_archive_take_over).  In the end the archive is told
+ * what became of each file (bbgw_archive_add_rows, bbgw_archive_drop_rows).
  *
  *-------------------------------------------------------------------------
  */
@@ -23,19 +23,20 @@
 typedef struct BbgwArchive BbgwArchive;
 
 extern BbgwArchive *bbgw_archive_create(BbgwBackup *backup);
-extern void bbgw_archive_clear(BbgwArchive *archive);
-extern const char *bbgw_archive_directory(const BbgwArchive *archive);
+extern const char *bbgw_archive_begin_dump(BbgwArchive *archive);
+extern void bbgw_archive_check(const BbgwArchive *archive);
 extern BbgwToc *bbgw_archive_read_toc(BbgwArchive *archive);
-extern void bbgw_archive_add_table(BbgwArchive *archive, int dump_id,
-								   int nslices);
+extern void bbgw_archive_claim(BbgwArchive *archive, const BbgwTocData *data,
+							   int nslices);
 extern uint64 bbgw_archive_take_over(BbgwArchive *archive);
 extern void bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void));
-extern void bbgw_archive_add_data(BbgwArchive *archive, int dump_id, int slice,
-								  const BbgwFileInfo *info);
+extern void bbgw_archive_add_rows(BbgwArchive *archive, Oid relid, int slice,
+								  int dump_id, const BbgwFileInfo *info);
+extern void bbgw_archive_drop_rows(BbgwArchive *archive, Oid relid, int slice);
 extern void bbgw_archive_finish(BbgwArchive *archive);
 extern void bbgw_archive_remove(BbgwArchive *archive);
 
-extern char *bbgw_archive_data_path(const BbgwBackup *backup, int dump_id,
+extern char *bbgw_archive_rows_path(const BbgwBackup *backup, Oid relid,
 									int slice);
 
 #endif							/* BBGW_ARCHIVE_H */

@@ -13,6 +13,9 @@
  * final name, every file that the manifest names must be there: a file of the
  * user who made the directory, and as long as when it was written.
  *
+ * Small files are made durable all at once in the end, where that is possible;
+ * see bbgw_directory_syncs_all().
+ *
  * The descriptors outlive the leader's transaction, as the directory has to be
  * removed when that has failed.  They are closed when the leader ends, which
  * has one archive only.
@@ -32,6 +35,7 @@
 #include "storage/fd.h"
 
 #include "archive/directory.h"
+#include "archive/sync.h"
 #include "paths.h"
 
 typedef struct ExpectedFile
@@ -49,7 +53,11 @@ struct BbgwDirectory
 	const char *final_name;		/* of destination */
 	int			parent_fd;
 	int			fd;
+	int			dump_fd;		/* of pg_dump's directory; -1: is no more */
+	char	   *dump_path;
+	bool		syncs_all;
 	struct stat st;				/* of fd, when it was new */
+	struct stat dump_st;
 	struct stat parent_st;
 	ExpectedFile *expected;
 	size_t		nexpected;
@@ -83,6 +91,28 @@ is_called(const BbgwDirectory *dir, const char *name)
 }
 
 /*
+ * Creates a directory in one that is open, and opens it.
+ */
+static int
+make_directory(int parent_fd, const char *name, const char *path,
+			   struct stat *st)
+{
+	int			fd;
+
+	ReserveExternalFD();
+	if (mkdirat(parent_fd, name, S_IRWXU) != 0)
+		ereport(ERROR,
+				(bbgw_errcode_for_path(),
+				 errmsg("could not create directory \"%s\": %m", path)));
+	fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, st) != 0)
+		ereport(ERROR,
+				(bbgw_errcode_for_path(),
+				 errmsg("could not open directory \"%s\": %m", path)));
+	return fd;
+}
+
+/*
  * Creates <destination>.partial, for its owner only.  The result lives in the
  * current memory context.  Raises an error if that is not possible.
  */
@@ -98,23 +128,17 @@ bbgw_directory_create(const char *destination)
 	dir->name = last_component(dir->path);
 	dir->final_name = last_component(dir->destination);
 
-	ReserveExternalFD();
+	dir->dump_path = bbgw_path_in(dir->path, BBGW_DUMP_DIR);
+	dir->dump_fd = -1;
+
 	ReserveExternalFD();
 	dir->parent_fd = BasicOpenFile(dir->parent, O_RDONLY | O_DIRECTORY);
 	if (dir->parent_fd < 0 || fstat(dir->parent_fd, &dir->parent_st) != 0)
 		ereport(ERROR,
 				(bbgw_errcode_for_path(),
 				 errmsg("could not open directory \"%s\": %m", dir->parent)));
-	if (mkdirat(dir->parent_fd, dir->name, S_IRWXU) != 0)
-		ereport(ERROR,
-				(bbgw_errcode_for_path(),
-				 errmsg("could not create directory \"%s\": %m", dir->path)));
-	dir->fd = openat(dir->parent_fd, dir->name,
-					 O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-	if (dir->fd < 0 || fstat(dir->fd, &dir->st) != 0)
-		ereport(ERROR,
-				(bbgw_errcode_for_path(),
-				 errmsg("could not open directory \"%s\": %m", dir->path)));
+	dir->fd = make_directory(dir->parent_fd, dir->name, dir->path, &dir->st);
+	dir->syncs_all = bbgw_sync_all_is_safe(dir->fd);
 	return dir;
 }
 
@@ -128,6 +152,27 @@ bbgw_directory_path(const BbgwDirectory *dir)
 }
 
 /*
+ * Creates the directory that pg_dump is to write to, and returns its path.
+ */
+const char *
+bbgw_directory_begin_dump(BbgwDirectory *dir)
+{
+	dir->dump_fd = make_directory(dir->fd, BBGW_DUMP_DIR, dir->dump_path,
+								  &dir->dump_st);
+	return dir->dump_path;
+}
+
+/*
+ * Will bbgw_directory_finish() make all files durable?  If not, everybody does
+ * with those that he has written.
+ */
+bool
+bbgw_directory_syncs_all(const BbgwDirectory *dir)
+{
+	return dir->syncs_all;
+}
+
+/*
  * Raises an error if the path does not lead to the directory any more.  To be
  * called before the path is used.
  */
@@ -137,11 +182,23 @@ bbgw_directory_check(const BbgwDirectory *dir)
 	struct stat st;
 
 	if (stat(dir->parent, &st) != 0 || !same_file(&st, &dir->parent_st) ||
-		!is_called(dir, dir->name))
+		!is_called(dir, dir->name) ||
+		(dir->dump_fd >= 0 &&
+		 (fstatat(dir->fd, BBGW_DUMP_DIR, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		  !same_file(&st, &dir->dump_st))))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("\"%s\" is not the directory that the backup has made", dir->path),
 				 errdetail("It was moved, removed or replaced while the backup was running.")));
+}
+
+static void
+unlink_in(int fd, const char *path, const char *name)
+{
+	if (unlinkat(fd, name, 0) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s/%s\": %m", path, name)));
 }
 
 /*
@@ -150,24 +207,70 @@ bbgw_directory_check(const BbgwDirectory *dir)
 void
 bbgw_directory_unlink(const BbgwDirectory *dir, const char *name)
 {
-	if (unlinkat(dir->fd, name, 0) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not remove file \"%s/%s\": %m", dir->path, name)));
+	unlink_in(dir->fd, dir->path, name);
 }
 
 /*
- * Renames a file.
+ * Removes a file of pg_dump's.
+ */
+void
+bbgw_directory_unlink_dumped(const BbgwDirectory *dir, const char *name)
+{
+	unlink_in(dir->dump_fd, dir->dump_path, name);
+}
+
+/*
+ * Size of a file of pg_dump's.
+ */
+uint64
+bbgw_directory_dumped_size(const BbgwDirectory *dir, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir->dump_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not stat file \"%s/%s\": %m", dir->dump_path, name)));
+	return (uint64) st.st_size;
+}
+
+/*
+ * Makes a file of pg_dump's one of the archive.
+ */
+void
+bbgw_directory_take_dumped(const BbgwDirectory *dir, const char *name)
+{
+	if (renameat(dir->dump_fd, name, dir->fd, name) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not rename file \"%s/%s\" to \"%s/%s\": %m",
+						dir->dump_path, name, dir->path, name)));
+}
+
+static void
+report_missing(const BbgwDirectory *dir, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_FILE),
+			 errmsg("file \"%s\" of the archive is missing in \"%s\"",
+					name, dir->path)));
+}
+
+/*
+ * Gives a file its name in the archive.
  */
 void
 bbgw_directory_rename(const BbgwDirectory *dir, const char *from,
 					  const char *to)
 {
-	if (renameat(dir->fd, from, dir->fd, to) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not rename file \"%s/%s\" to \"%s/%s\": %m",
-						dir->path, from, dir->path, to)));
+	if (renameat(dir->fd, from, dir->fd, to) == 0)
+		return;
+	if (errno == ENOENT)
+		report_missing(dir, to);
+	ereport(ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not rename file \"%s/%s\" to \"%s/%s\": %m",
+					dir->path, from, dir->path, to)));
 }
 
 /*
@@ -199,10 +302,7 @@ check_file(const BbgwDirectory *dir, const ExpectedFile *file)
 	if (fstatat(dir->fd, file->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 	{
 		if (errno == ENOENT)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_FILE),
-					 errmsg("file \"%s\" of the archive is missing in \"%s\"",
-							file->name, dir->path)));
+			report_missing(dir, file->name);
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not stat file \"%s/%s\": %m", dir->path, file->name)));
@@ -225,15 +325,6 @@ check_file(const BbgwDirectory *dir, const ExpectedFile *file)
 }
 
 /*
- * Flushes the entries of a directory to disk, where the file system can.
- */
-static bool
-sync_directory(int fd)
-{
-	return pg_fsync(fd) == 0 || errno == EBADF || errno == EINVAL;
-}
-
-/*
  * Makes sure that all files are there that are expected, and renames the
  * directory to its destination.  When this returns, it is there to stay; if it
  * raises an error, it is not there under that name.
@@ -246,7 +337,7 @@ bbgw_directory_finish(BbgwDirectory *dir)
 		CHECK_FOR_INTERRUPTS();
 		check_file(dir, &dir->expected[i]);
 	}
-	if (!sync_directory(dir->fd))
+	if ((dir->syncs_all && !bbgw_sync_all(dir->fd)) || !bbgw_sync_directory(dir->fd))
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not fsync directory \"%s\": %m", dir->path)));
@@ -263,7 +354,7 @@ bbgw_directory_finish(BbgwDirectory *dir)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("\"%s\" is not the directory that the backup has made",
 						dir->destination)));
-	if (!sync_directory(dir->parent_fd))
+	if (!bbgw_sync_directory(dir->parent_fd))
 	{
 		int			save_errno = errno;
 
@@ -278,14 +369,15 @@ bbgw_directory_finish(BbgwDirectory *dir)
 }
 
 /*
- * Removes all files in the directory.  Subdirectories are not ours, and go
- * only if they are empty.  What goes wrong is reported with elevel; if that is below ERROR, returns false then.
+ * Removes all files in a directory.  Subdirectories go only if they are empty.
+ * What goes wrong is reported with elevel; if that is below ERROR, returns
+ * false then.
  */
-bool
-bbgw_directory_clear(const BbgwDirectory *dir, int elevel)
+static bool
+clear(int dir_fd, const char *path, int elevel)
 {
 	/* a descriptor with a position of its own */
-	int			fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY);
+	int			fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY);
 	DIR		   *stream = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *de;
 	int			save_errno = 0;
@@ -294,17 +386,17 @@ bbgw_directory_clear(const BbgwDirectory *dir, int elevel)
 	{
 		ereport(elevel,
 				(errcode_for_file_access(),
-				 errmsg("could not open directory \"%s\": %m", dir->path)));
+				 errmsg("could not open directory \"%s\": %m", path)));
 		return false;
 	}
 	while (errno = 0, (de = readdir(stream)) != NULL)
 	{
 		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 ||
-			unlinkat(dir->fd, de->d_name, 0) == 0)
+			unlinkat(dir_fd, de->d_name, 0) == 0)
 			continue;
 		/* for a directory, POSIX has EPERM */
 		if ((errno == EISDIR || errno == EPERM) &&
-			unlinkat(dir->fd, de->d_name, AT_REMOVEDIR) == 0)
+			unlinkat(dir_fd, de->d_name, AT_REMOVEDIR) == 0)
 			continue;
 		if (errno != ENOENT)
 			save_errno = errno;
@@ -318,10 +410,34 @@ bbgw_directory_clear(const BbgwDirectory *dir, int elevel)
 		errno = save_errno;
 		ereport(elevel,
 				(errcode_for_file_access(),
-				 errmsg("could not empty directory \"%s\": %m", dir->path)));
+				 errmsg("could not empty directory \"%s\": %m", path)));
 		return false;
 	}
 	return true;
+}
+
+/*
+ * Removes what pg_dump has written, so that another one can write.
+ */
+void
+bbgw_directory_clear_dump(const BbgwDirectory *dir)
+{
+	(void) clear(dir->dump_fd, dir->dump_path, ERROR);
+}
+
+/*
+ * Removes pg_dump's directory, from which everything was taken.
+ */
+void
+bbgw_directory_end_dump(BbgwDirectory *dir)
+{
+	if (unlinkat(dir->fd, BBGW_DUMP_DIR, AT_REMOVEDIR) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not remove directory \"%s\": %m", dir->dump_path)));
+	close(dir->dump_fd);
+	ReleaseExternalFD();
+	dir->dump_fd = -1;
 }
 
 /*
@@ -333,7 +449,9 @@ bbgw_directory_remove(BbgwDirectory *dir)
 {
 	const char *name = is_called(dir, dir->name) ? dir->name : dir->final_name;
 
-	if (!bbgw_directory_clear(dir, LOG))
+	if (dir->dump_fd >= 0)
+		(void) clear(dir->dump_fd, dir->dump_path, LOG);
+	if (!clear(dir->fd, dir->path, LOG))
 		return;
 	if (!is_called(dir, name))
 		ereport(LOG,

@@ -11,7 +11,9 @@
  *	 write	any number of times; the data is the caller's and may be changed as
  *			soon as the call returns
  *	 end	once per file; what a stage kept back goes to the next stage, whose
- *			end it then calls.  The file is complete and fsynced after that.
+ *			end it then calls.  The file is complete after that, and durable
+ *			unless that is left to bbgw_archive_finish(), as it is for small
+ *			files where it can be done for all of them at once.
  *
  * A file system may block for as long as it likes.  Before the chain calls it, it
  * calls the function given when it was made, which gives up what others must
@@ -69,13 +71,15 @@ bbgw_sink_write(BbgwSink *sink, const char *data, size_t len)
 
 extern BbgwSink *bbgw_sink_create(BbgwCompression compression, int level,
 								  pg_atomic_uint64 *bytes_written,
-								  void (*before_blocking) (void));
+								  void (*before_blocking) (void),
+								  bool sync_later);
 extern void bbgw_sink_begin(BbgwSink *sink, const char *path);
 extern void bbgw_sink_end(BbgwSink *sink, BbgwFileInfo *info);
 
 /* sink_file.c */
 extern BbgwSink *bbgw_sink_file_new(pg_atomic_uint64 *bytes_written,
-									void (*before_blocking) (void));
+									void (*before_blocking) (void),
+									bool sync_later);
 
 /* sink_lz4.c */
 extern BbgwSink *bbgw_sink_lz4_new(BbgwSink *next, int level);

@@ -21,11 +21,15 @@
 
 #define BUFFER_SIZE (256 * 1024)
 
+/* with sync_later, bigger files are nevertheless made durable at their end */
+#define SYNC_LATER_MAX (1024 * 1024)
+
 typedef struct FileSink
 {
 	BbgwSink	base;
 	pg_atomic_uint64 *bytes_written;
 	void		(*before_blocking) (void);
+	bool		sync_later;
 	File		file;
 	char	   *path;
 	off_t		offset;
@@ -127,7 +131,8 @@ file_end(BbgwSink *sink, BbgwFileInfo *info)
 	Assert(info->checksum_len == sizeof(info->checksum));
 	memcpy(info->checksum, checksum, sizeof(info->checksum));
 
-	if (FileSync(fsink->file, PG_WAIT_EXTENSION) != 0)
+	if ((!fsink->sync_later || fsink->offset > SYNC_LATER_MAX) &&
+		FileSync(fsink->file, PG_WAIT_EXTENSION) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not fsync file \"%s\": %m", fsink->path)));
@@ -146,27 +151,30 @@ static const BbgwSinkOps file_ops = {
  */
 BbgwSink *
 bbgw_sink_file_new(pg_atomic_uint64 *bytes_written,
-				   void (*before_blocking) (void))
+				   void (*before_blocking) (void), bool sync_later)
 {
 	FileSink   *fsink = palloc0(sizeof(FileSink));
 
 	fsink->base.ops = &file_ops;
 	fsink->bytes_written = bytes_written;
 	fsink->before_blocking = before_blocking;
+	fsink->sync_later = sync_later;
 	return &fsink->base;
 }
 
 /*
  * Makes a chain for the compression given; its files' bytes are added to
  * *bytes_written as they are written.  "before_blocking" may be
- * NULL, if there is nothing that others could wait for.
+ * NULL, if there is nothing that others could wait for.  With "sync_later",
+ * somebody else sees to it that small files become durable.
  */
 BbgwSink *
 bbgw_sink_create(BbgwCompression compression, int level,
 				 pg_atomic_uint64 *bytes_written,
-				 void (*before_blocking) (void))
+				 void (*before_blocking) (void), bool sync_later)
 {
-	BbgwSink   *sink = bbgw_sink_file_new(bytes_written, before_blocking);
+	BbgwSink   *sink = bbgw_sink_file_new(bytes_written, before_blocking,
+										  sync_later);
 
 	if (compression == BBGW_COMPRESSION_LZ4)
 		sink = bbgw_sink_lz4_new(sink, level);
@@ -183,7 +191,8 @@ bbgw_sink_begin(BbgwSink *sink, const char *path)
 }
 
 /*
- * Completes the file, makes it durable, and tells about it.
+ * Completes the file, makes it durable unless that is done later, and tells
+ * about it.
  */
 void
 bbgw_sink_end(BbgwSink *sink, BbgwFileInfo *info)

@@ -1,12 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * toc.h
- *	  The table of contents of a pg_dump directory archive.
+ *	  The table of contents of an archive: pg_dump's, with our file names.
  *
- * toc = bbgw_toc_read(path) gives every entry; bbgw_toc_set_files() and
- * bbgw_toc_set_compression() edit; bbgw_toc_write(toc, path) writes the file
- * back.  All memory of a BbgwToc comes from the context that was current when
- * it was read, and is freed with that context.  toc.c describes the file.
+ * toc = bbgw_toc_read(path) tells whose rows pg_dump wants in the archive;
+ * bbgw_toc_set_files() says which tables are in several files; bbgw_toc_write()
+ * reads pg_dump's file once more and writes ours.
  *
  * Several files for one table: such a table has a TABLE DATA entry per file.
  * pg_restore expects one per table, which it recognizes by the table being the
@@ -22,9 +21,6 @@
  *   either, so each post-data entry that depends on the table gets all of the
  *   table's data entries as dependencies as well.
  *
- * toc->entries stays as it was read; the additional entries and dependencies
- * exist in the written file only.
- *
  * What is lost for such a table: the WAL-skipping that the truncation allows
  * with wal_level = minimal, and pg_restore's --no-data-for-failed-tables.  And
  * "pg_restore --data-only --disable-triggers" is for -j 1 only: in parallel, a
@@ -39,93 +35,33 @@
 #ifndef BBGW_TOC_H
 #define BBGW_TOC_H
 
-#include "nodes/pg_list.h"
-#include "pgtime.h"
+#include "archive/toc_file.h"
 
-/* pg_dump's teSection */
-typedef enum BbgwTocSection
+/* A TABLE DATA entry, the one that pg_dump has for a table's rows */
+typedef struct BbgwTocData
 {
-	BBGW_TOC_NONE = 1,			/* comments, privileges: anywhere */
-	BBGW_TOC_PRE_DATA,
-	BBGW_TOC_DATA,
-	BBGW_TOC_POST_DATA
-} BbgwTocSection;
-
-/* bytes of an int in the file, less its sign; ints of a time */
-#define BBGW_TOC_INT_SIZE	  4
-#define BBGW_TOC_CREATED_INTS 7
-
-/* desc of the entries that carry a table's rows */
-#define BBGW_TOC_TABLE_DATA "TABLE DATA"
-
-/*
- * One entry.  Strings may be shared between entries and must not be changed
- * in place; where NULL is possible it is distinct from "".
- */
-typedef struct BbgwTocEntry
-{
+	Oid			relid;
 	int			dump_id;
-	bool		had_dumper;		/* the entry has data of its own */
-
-	/*
-	 * Catalog and OID of the object.  A TABLE DATA entry has tableoid 0 and
-	 * in oid the OID of its table.
-	 */
-	Oid			tableoid;
-	Oid			oid;
-
-	const char *tag;			/* object name, unquoted; never NULL */
-	const char *desc;			/* object type; never NULL */
-	int			section;		/* a BbgwTocSection */
-	const char *defn;			/* or NULL */
-	const char *drop_stmt;		/* or NULL */
-	const char *copy_stmt;		/* or NULL */
-	const char *nspname;		/* or NULL */
-	const char *tablespace;		/* or NULL */
-	const char *tableam;		/* or NULL */
-	int			relkind;		/* 0 if none, or before version 1.16 */
-	const char *owner;			/* or NULL */
-	List	   *deps;			/* dump ids this depends on, a List of int */
-	const char *filename;		/* of the (first) data file; "" if none */
-
-	/* Private to toc.c: further data files, each an entry when written */
-	int			nextra;
-	int			first_extra_id; /* they have consecutive dump ids */
-	const char **extra_files;
-} BbgwTocEntry;
+	int			table_id;		/* dump id of the table's entry; 0: none */
+} BbgwTocData;
 
 typedef struct BbgwToc
 {
-	/* Header, in file order */
-	uint8		vmaj;
-	uint8		vmin;
-	uint8		vrev;
-	uint8		off_size;
-	int			compression;	/* 1.14: zlib level; later: algorithm */
-	int			created[BBGW_TOC_CREATED_INTS]; /* as struct tm: sec min hour
-												 * mday mon year isdst */
-	const char *dbname;			/* or NULL */
-	const char *server_version; /* or NULL */
-	const char *dump_version;	/* or NULL */
-
-	int			nentries;
-	BbgwTocEntry **entries;		/* in file order */
+	const char *path;			/* of pg_dump's file */
+	BbgwTocHeader header;
+	int			ndata;
+	BbgwTocData *data;			/* in file order */
 
 	/* Private to toc.c */
 	MemoryContext context;
 	int			max_dump_id;	/* highest one seen or given out */
 	int			encoding_id;	/* of the ENCODING entry, 0 if none */
-	int			nextra;			/* sum over the entries */
+	int			nextra;			/* entries that are added */
 	struct HTAB *splits;		/* see SplitRef in toc.c */
 } BbgwToc;
 
 extern BbgwToc *bbgw_toc_read(const char *path);
-
-/* toc_created.c */
-extern bool bbgw_toc_was_created(const char *path, pg_time_t when);
-extern void bbgw_toc_set_created(BbgwToc *toc, pg_time_t when);
-extern void bbgw_toc_set_compression(BbgwToc *toc, bool lz4);
-extern void bbgw_toc_set_files(BbgwToc *toc, BbgwTocEntry *entry,
+extern void bbgw_toc_set_files(BbgwToc *toc, const BbgwTocData *data,
 							   int nfiles, char **filenames);
 extern void bbgw_toc_write(const BbgwToc *toc, const char *path);
 

@@ -15,7 +15,7 @@
 
 #include "storage/fd.h"
 
-#include "archive/toc.h"
+#include "archive/toc_file.h"
 
 /*
  * A time as toc.dat has it, in the time zone of the operating system, which is
@@ -40,7 +40,7 @@ fill_created(int created[BBGW_TOC_CREATED_INTS], pg_time_t when)
  * Have the archive say that it was created then.  Raises nothing.
  */
 void
-bbgw_toc_set_created(BbgwToc *toc, pg_time_t when)
+bbgw_toc_set_created(BbgwTocHeader *toc, pg_time_t when)
 {
 	fill_created(toc->created, when);
 }
@@ -66,7 +66,7 @@ bbgw_toc_was_created(const char *path, pg_time_t when)
 	if (!same)
 		return false;
 
-	/* toc.c describes the file */
+	/* toc_file.c describes the file */
 	p = header + 5 + 3 + 2 + 1 + (header[6] >= 15 ? 1 : 1 + BBGW_TOC_INT_SIZE);
 	fill_created(created, when);
 	for (int i = 0; i < BBGW_TOC_CREATED_INTS; i++, p += 1 + BBGW_TOC_INT_SIZE)

@@ -26,7 +26,6 @@
 #include <signal.h>
 
 #include "access/xact.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -65,6 +64,10 @@ static BbgwGuard *my_guard;
 static BbgwArchive *archive = NULL;
 static BackgroundWorkerHandle *worker_handles[BBGW_MAX_JOBS];
 static BbgwNeededSet *needed;
+static BbgwPlan *plans[BBGW_MAX_PLANS];
+static dsm_handle plan_handles[BBGW_MAX_PLANS] =
+{DSM_HANDLE_INVALID, DSM_HANDLE_INVALID};
+static int	nplans = 0;
 static bool completed = false;	/* the archive is there to stay */
 static bool ended = false;
 
@@ -313,52 +316,79 @@ report_start(void)
 }
 
 /*
- * Makes the plan from what pg_dump has left.
+ * Makes a plan for these tables.
  */
 static BbgwPlan *
-make_plan(const BbgwRequest *request)
+make_plan(const BbgwRequest *request, ArrayType *relids)
 {
 	dsm_segment *seg;
-	BbgwPlan   *plan;
-	uint64		dumped;
-	BbgwToc    *toc = bbgw_archive_read_toc(archive);
 
-	SPI_connect();
-	seg = bbgw_plan_create(toc, request->settings.slice_size, needed);
-	SPI_finish();
-
+	seg = bbgw_plan_create(relids, request->settings.slice_size,
+						   my_backup->order.jobs, needed);
 	dsm_pin_mapping(seg);
-	plan = dsm_segment_address(seg);
-	bbgw_plan_announce_files(plan, archive);
-	dumped = bbgw_archive_take_over(archive);
-	bbgw_plan_release_others(plan, my_guard, needed);
-
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	my_backup->plan = dsm_segment_handle(seg);
-	my_backup->tables_total = plan->ntables;
-	my_backup->bytes_total = plan->bytes + dumped;
-	my_backup->copying_at = GetCurrentTimestamp();
-	my_backup->phase = BBGW_PHASE_COPYING;
-	LWLockRelease(bbgw_shared->lock);
-	ConditionVariableBroadcast(&my_backup->cv);
-	return plan;
+	plan_handles[nplans] = dsm_segment_handle(seg);
+	plans[nplans] = dsm_segment_address(seg);
+	return plans[nplans++];
 }
 
 /*
- * What the leader does from time to time while workers work.  Output functions
+ * Has the workers carry out the plans.  Progress is told in terms of these,
+ * and of what pg_dump has written.
+ */
+static void
+publish_plans(uint64 ntables, uint64 dumped, bool settled)
+{
+	uint64		bytes = dumped;
+
+	for (int i = 0; i < nplans; i++)
+		bytes += plans[i]->bytes;
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	memcpy(my_backup->plans, plan_handles, sizeof(plan_handles));
+	my_backup->tables_total = ntables;
+	my_backup->bytes_total = bytes;
+	if (my_backup->copying_at == 0)
+		my_backup->copying_at = GetCurrentTimestamp();
+	my_backup->settled = settled;
+	if (settled)
+		my_backup->phase = BBGW_PHASE_COPYING;
+	LWLockRelease(bbgw_shared->lock);
+	ConditionVariableBroadcast(&my_backup->cv);
+}
+
+/*
+ * pg_dump has ended.  Puts the plan right according to what it has left.
+ */
+static void
+settle_plans(const BbgwRequest *request)
+{
+	BbgwToc    *toc = bbgw_archive_read_toc(archive);
+	ArrayType  *missing = bbgw_plan_missing(plans[0], toc);
+	uint64		ntables;
+
+	bbgw_plan_claim(plans[0], toc, archive);
+	ntables = bbgw_plan_drop_unwanted(plans[0]);
+	if (missing)
+	{
+		BbgwPlan   *plan = make_plan(request, missing);
+
+		bbgw_plan_claim(plan, toc, archive);
+		ntables += plan->ntables;
+		pfree(missing);
+	}
+	bbgw_plan_release_others(plans, nplans, my_guard, needed);
+	publish_plans(ntables, bbgw_archive_take_over(archive), true);
+	bbgw_plan_release_read(plans[0], my_guard, needed);
+}
+
+/*
+ * What the leader does from time to time while others work.  Output functions
  * of composite types lock those, and may be waiting.
  */
 static void
-look_after_workers(void)
+look_after_others(void)
 {
-	static TimestampTz last = 0;
-	TimestampTz now = GetCurrentTimestamp();
 	int			pids[BBGW_MAX_JOBS];
-
-	CHECK_FOR_INTERRUPTS();
-	if (now - last < WATCH_INTERVAL * 1000)
-		return;
-	last = now;
 
 	check_on_others();
 	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
@@ -370,6 +400,22 @@ look_after_workers(void)
 			(void) bbgw_lockpass(pids[i], my_backup->own_files);
 }
 
+/*
+ * The same for who calls it very often.
+ */
+static void
+look_around(void)
+{
+	static TimestampTz last = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	CHECK_FOR_INTERRUPTS();
+	if (now - last < WATCH_INTERVAL * 1000)
+		return;
+	last = now;
+	look_after_others();
+}
+
 static void
 wait_for_workers(void)
 {
@@ -377,7 +423,7 @@ wait_for_workers(void)
 
 	while (!finished)
 	{
-		look_after_workers();
+		look_around();
 
 		finished = true;
 		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
@@ -397,9 +443,11 @@ run_backup(void)
 	BbgwSchemaRun schema = {
 		.backup = my_backup,
 		.request = request,
-		.check = check_on_others
+		.check = look_after_others
 	};
+	BbgwSelection selection;
 	BbgwPlan   *plan;
+	uint32		in_vain = 0;
 
 	/* what earlier backups may have left, of transactions since committed */
 	bbgw_sweep();
@@ -409,9 +457,7 @@ run_backup(void)
 	bbgw_shards_check();
 
 	bbgw_bgworker_search_path(true);
-	SPI_connect();
-	bbgw_patterns_check(request->include, request->exclude);
-	SPI_finish();
+	bbgw_patterns_select(request->include, request->exclude, &selection);
 	bbgw_bgworker_search_path(false);
 
 	archive = bbgw_archive_create(my_backup);
@@ -420,14 +466,19 @@ run_backup(void)
 	bbgw_schema_start(&schema);
 	report_start();
 
+	plan = make_plan(request, bbgw_plan_foresee(&selection));
+	if (request->settings.overlap)
+		publish_plans(plan->ntables, 0, false);
 	bbgw_schema_wait(&schema);
-	plan = make_plan(request);
-	bbgw_archive_convert(archive, look_after_workers);
+	settle_plans(request);
+	bbgw_archive_convert(archive, look_around);
 	wait_for_workers();
 
 	set_phase(BBGW_PHASE_FINISHING);
 	check_on_others();
-	bbgw_plan_deliver_files(plan, archive);
+	for (int i = 0; i < nplans; i++)
+		in_vain += bbgw_plan_deliver(plans[i], archive);
+	pg_atomic_fetch_sub_u64(&my_backup->tables_done, in_vain);
 	bbgw_archive_finish(archive);
 
 	/* whatever happens to this process */

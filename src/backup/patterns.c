@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * patterns.c
- *	  Checks include and exclude patterns before pg_dump gets them.
+ *	  Checks include and exclude patterns before pg_dump gets them, and finds
+ *	  the tables that match.
  *
  * pg_dump is content if one of several -t patterns matches something, and
  * needs no match for -T at all; a typo goes unnoticed until the restore, or
@@ -22,6 +23,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "backup/request.h"
@@ -99,8 +101,12 @@ pattern_to_regexes(const char *pattern, StringInfoData parts[MAX_PARTS],
 	return n + 1;
 }
 
-static bool
-pattern_matches(const char *pattern)
+/*
+ * Returns the relations that match, as an array of OIDs in the SPI procedure's
+ * memory.  NULL if there are none.
+ */
+static ArrayType *
+matching_relations(const char *pattern)
 {
 	StringInfoData parts[MAX_PARTS];
 	StringInfoData first;
@@ -109,7 +115,7 @@ pattern_matches(const char *pattern)
 	Datum		values[2];
 	int			ret;
 	bool		isnull;
-	bool		found;
+	Datum		found;
 
 	if (n == MAX_PARTS &&
 		strcmp(first.data, get_database_name(MyDatabaseId)) != 0)
@@ -120,46 +126,71 @@ pattern_matches(const char *pattern)
 	/* search_path is the user's here, so every name must be qualified */
 	values[0] = CStringGetTextDatum(parts[n - 1].data);
 	values[1] = CStringGetTextDatum(n > 1 ? parts[n - 2].data : "");
-	ret = SPI_execute_with_args("SELECT EXISTS (SELECT"
+	ret = SPI_execute_with_args("SELECT pg_catalog.array_agg(c.oid)"
 								" FROM pg_catalog.pg_class c"
 								" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
 								" WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'S', 'v', 'm', 'f', 'p']::pg_catalog.\"char\"[])"
 								" AND c.relpersistence OPERATOR(pg_catalog.<>) 't'"
 								" AND c.relname OPERATOR(pg_catalog.~) $1 COLLATE pg_catalog.default"
 								" AND CASE WHEN $2 OPERATOR(pg_catalog.=) '' THEN pg_catalog.pg_table_is_visible(c.oid)"
-								" ELSE n.nspname OPERATOR(pg_catalog.~) $2 COLLATE pg_catalog.default END)",
+								" ELSE n.nspname OPERATOR(pg_catalog.~) $2 COLLATE pg_catalog.default END",
 								2, types, values, NULL, true, 1);
 	if (ret != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read pg_class: %s", SPI_result_code_string(ret));
-	found = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
-									   SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_freetuptable(SPI_tuptable);
-	return found;
-}
-
-static void
-check_patterns(List *patterns, const char *argname, const char *option)
-{
-	ListCell   *lc;
-
-	foreach(lc, patterns)
-		if (!pattern_matches(lfirst(lc)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("no tables match %s pattern \"%s\"", argname, (char *) lfirst(lc)),
-				 errhint("Patterns are those of pg_dump %s.", option)));
+	found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return isnull ? NULL : DatumGetArrayTypeP(found);
 }
 
 /*
- * Raises an error for a pattern that matches nothing as of S, or only temporary
- * tables, which are in no backup.  The caller is
- * as of S, has it as active snapshot, is connected to SPI and has the
- * search_path that pg_dump's session will begin with.
+ * The OIDs of all relations that match one of the patterns, as an array in
+ * "context"; NULL if there are no patterns.
+ */
+static ArrayType *
+select_relations(List *patterns, const char *argname, const char *option,
+				 MemoryContext context)
+{
+	ArrayBuildState *state = NULL;
+	ListCell   *lc;
+
+	if (patterns == NIL)
+		return NULL;
+	foreach(lc, patterns)
+	{
+		ArrayType  *relids = matching_relations(lfirst(lc));
+		Datum	   *values;
+		int			n;
+
+		if (relids == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("no tables match %s pattern \"%s\"", argname, (char *) lfirst(lc)),
+					 errhint("Patterns are those of pg_dump %s.", option)));
+		deconstruct_array(relids, OIDOID, sizeof(Oid), true, TYPALIGN_INT,
+						  &values, NULL, &n);
+		for (int i = 0; i < n; i++)
+			state = accumArrayResult(state, values[i], false, OIDOID,
+									 CurrentMemoryContext);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	return DatumGetArrayTypeP(makeArrayResult(state, context));
+}
+
+/*
+ * Finds what matches the patterns as of S, for *selection in the current memory
+ * context.  Raises an error for a pattern that matches nothing, or only temporary
+ * tables, which are in no backup.  The caller is as of S, has it as active
+ * snapshot, is not connected to SPI and has the search_path that pg_dump's
+ * session will begin with.
  */
 void
-bbgw_patterns_check(List *include, List *exclude)
+bbgw_patterns_select(List *include, List *exclude, BbgwSelection *selection)
 {
-	check_patterns(include, "include", "-t");
-	check_patterns(exclude, "exclude", "-T");
+	MemoryContext context = CurrentMemoryContext;
+
+	SPI_connect();
+	selection->include = select_relations(include, "include", "-t", context);
+	selection->exclude = select_relations(exclude, "exclude", "-T", context);
 	bbgw_release_locks();
+	SPI_finish();
+	MemoryContextSwitchTo(context);
 }

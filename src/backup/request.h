@@ -14,6 +14,8 @@
 
 #include "nodes/pg_list.h"
 
+#include "copy/plan.h"
+
 extern void bbgw_request_compression(const char *text,
 									 BbgwCompression *compression,
 									 int *level);
@@ -31,6 +33,7 @@ typedef struct BbgwRequestSettings
 	int			max_preserved_size; /* in kB; 0: no limit */
 	int			prepared_transactions;	/* BbgwPreparedTransactions */
 	int			commit_timeout; /* in ms; 0: none */
+	bool		overlap;		/* read tables while pg_dump runs */
 } BbgwRequestSettings;
 
 typedef struct BbgwRequest
@@ -47,6 +50,7 @@ extern void bbgw_request_write(char *dst, const BbgwRequest *request);
 extern BbgwRequest *bbgw_request_read(const char *src);
 
 /* patterns.c */
-extern void bbgw_patterns_check(List *include, List *exclude);
+extern void bbgw_patterns_select(List *include, List *exclude,
+								 BbgwSelection *selection);
 
 #endif							/* BBGW_REQUEST_H */

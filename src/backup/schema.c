@@ -55,7 +55,7 @@ launch(BbgwSchemaRun *run)
 	run->tries++;
 	run->ended = false;
 	bbgw_pgdump_start(run->backup, run->request, run->token,
-					  bbgw_archive_directory(run->archive));
+					  bbgw_archive_begin_dump(run->archive));
 }
 
 /*
@@ -72,7 +72,6 @@ try_again(BbgwSchemaRun *run)
 		return false;
 
 	run->check();
-	bbgw_archive_clear(run->archive);
 	launch(run);
 	return true;
 }
@@ -132,6 +131,7 @@ bbgw_schema_wait(BbgwSchemaRun *run)
 	run->backup->dump_pid = 0;
 	LWLockRelease(bbgw_shared->lock);
 
+	bbgw_archive_check(run->archive);
 	bbgw_pgdump_result(true);
 	run->check();
 }

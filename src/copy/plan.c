@@ -1,14 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * plan.c
- *	  Makes the plan: from pg_dump's table of contents and pg_class as of S.
+ *	  Makes the plan from pg_class as of S.
  *
- * pg_dump has decided whose rows belong in the backup: those of the tables
- * that have a TABLE DATA entry.  pg_class as of S says where they are.  Sizes
- * are taken from the files, without locking the tables.
+ * pg_dump decides whose rows belong in the backup: those of the tables that have
+ * a TABLE DATA entry in its table of contents.  With many tables it takes long
+ * to say so.  Its rules are simple, though, and followed here to foresee it.
+ * Where we are wrong, plan_settle.c puts that right.
+ *
+ * pg_class as of S says where the tables are.  Sizes are taken from the files,
+ * without locking the tables.
  *
  * Rows of an extension's configuration table that has a filter condition are
- * not the workers' business.  pg_dump has read them with a query.
+ * not the workers' business.  pg_dump reads them with a query.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -16,21 +20,46 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_am.h"
-#include "catalog/pg_largeobject.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/relmapper.h"
 
 #include "copy/plan.h"
 #include "guard/guard.h"
 #include "snapshot/asof.h"
+
+/* rows that come from a cursor at once */
+#define FETCH_ROWS 1000
+
+/*
+ * A worker has this many slices of a big table to read, so that at the end none
+ * has much more left than others; but smaller than this they need not be.  Nor
+ * need they be more: each is an entry of the table of contents, and pg_restore
+ * compares those of two tables one by one.
+ */
+#define SLICES_PER_JOB 4
+#define MIN_SLICE_BLOCKS (128 * 1024 * 1024 / BLCKSZ)
+#define MAX_SLICES 1024
+
+static const char *const foresee_query =
+"SELECT array_agg(c.oid)"
+" FROM pg_catalog.pg_class c"
+" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+" WHERE c.relkind = 'r' AND c.relpersistence <> 't'"
+" AND CASE WHEN $1 IS NULL"
+"  THEN n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+"  ELSE c.oid = ANY ($1) END"
+" AND ($2 IS NULL OR c.oid <> ALL ($2))"
+" AND (NOT EXISTS (SELECT FROM pg_catalog.pg_depend d"
+"   WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+"   AND d.objid = c.oid AND d.deptype = 'e')"
+"  OR EXISTS (SELECT FROM pg_catalog.pg_extension e,"
+"   unnest(e.extconfig, e.extcondition) AS f(relid, condition)"
+"   WHERE f.relid = c.oid AND f.condition = ''))";
 
 static const char *const plan_query =
 "SELECT DISTINCT ON (c.oid) c.oid, n.nspname, c.relname, c.relam,"
@@ -48,45 +77,40 @@ static const char *const plan_query =
 " LEFT JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
 " ORDER BY c.oid";
 
-/* dump ids by table */
-typedef struct TocRef
-{
-	Oid			relid;
-	int			dump_id;
-} TocRef;
-
 /*
- * Finds the TABLE DATA entries.  Returns their tables' OIDs as an array, and
- * in *refs what they are to be looked up in.
+ * The tables that pg_dump will have a TABLE DATA entry for, most likely, as an
+ * array of OIDs in the current memory context.
+ *
+ * The caller is as of S, has it as active snapshot, and is not connected to SPI.
  */
-static ArrayType *
-planned_relids(const BbgwToc *toc, HTAB **refs)
+ArrayType *
+bbgw_plan_foresee(const BbgwSelection *selection)
 {
-	HASHCTL		ctl = {
-		.keysize = sizeof(Oid),
-		.entrysize = sizeof(TocRef)
-	};
-	Datum	   *relids = palloc_array(Datum, toc->nentries);
-	int			n = 0;
+	MemoryContext context = CurrentMemoryContext;
+	Oid			types[2] = {OIDARRAYOID, OIDARRAYOID};
+	Datum		values[2];
+	char		nulls[3] = "  ";
+	ArrayType  *relids;
+	Datum		found;
+	bool		isnull;
+	int			ret;
 
-	*refs = hash_create("backup_bgw toc entries", toc->nentries, &ctl,
-						HASH_ELEM | HASH_BLOBS);
-	for (int i = 0; i < toc->nentries; i++)
-	{
-		BbgwTocEntry *entry = toc->entries[i];
-		TocRef	   *ref;
-		bool		found;
+	values[0] = PointerGetDatum(selection->include);
+	values[1] = PointerGetDatum(selection->exclude);
+	nulls[0] = selection->include ? ' ' : 'n';
+	nulls[1] = selection->exclude ? ' ' : 'n';
 
-		if (!entry->had_dumper ||
-			strcmp(entry->desc, BBGW_TOC_TABLE_DATA) != 0)
-			continue;
-		ref = hash_search(*refs, &entry->oid, HASH_ENTER, &found);
-		if (found)
-			elog(ERROR, "two TABLE DATA entries for relation %u", entry->oid);
-		ref->dump_id = entry->dump_id;
-		relids[n++] = ObjectIdGetDatum(entry->oid);
-	}
-	return construct_array(relids, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+	SPI_connect();
+	ret = SPI_execute_with_args(foresee_query, 2, types, values, nulls, true, 0);
+	if (ret != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not read pg_class: %s", SPI_result_code_string(ret));
+	found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	MemoryContextSwitchTo(context);
+	relids = isnull ? construct_empty_array(OIDOID) :
+		DatumGetArrayTypePCopy(found);
+	SPI_finish();
+	bbgw_release_locks();
+	return relids;
 }
 
 static Oid
@@ -97,6 +121,15 @@ get_oid(HeapTuple tuple, int column)
 									  &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+static Name
+get_name(HeapTuple tuple, int column)
+{
+	bool		isnull;
+
+	return DatumGetName(SPI_getbinval(tuple, SPI_tuptable->tupdesc, column,
+									  &isnull));
 }
 
 static void
@@ -140,15 +173,14 @@ get_bool(HeapTuple tuple, int column)
 static bool
 fill_table(BbgwTable *table, HeapTuple tuple, BbgwNeededSet *needed)
 {
-	TupleDesc	desc = SPI_tuptable->tupdesc;
 	BlockNumber toast_blocks = 0;
 
 	if (get_bool(tuple, 13))
 		return false;
 
 	memset(table, 0, sizeof(BbgwTable));
-	namestrcpy(&table->nspname, SPI_getvalue(tuple, desc, 2));
-	namestrcpy(&table->relname, SPI_getvalue(tuple, desc, 3));
+	table->nspname = *get_name(tuple, 2);
+	table->relname = *get_name(tuple, 3);
 	table->is_heap = get_oid(tuple, 4) == HEAP_TABLE_AM_OID;
 	table->is_catalog = IsCatalogRelationOid(get_oid(tuple, 1));
 	fill_storage(&table->heap, tuple, 5, get_oid(tuple, 1), needed);
@@ -182,94 +214,128 @@ compare_units(const void *a, const void *b)
 }
 
 /*
- * Cuts a table into its units.  Their shares of its bytes add up to all of
- * them.
+ * How many units a table is cut into.
+ */
+static uint32
+count_units(const BbgwTable *table, int slice_size, int jobs)
+{
+	uint32		n;
+
+	if (!table->is_heap || table->is_catalog || slice_size == 0 ||
+		table->nblocks <= (BlockNumber) slice_size)
+		return 1;
+	n = (table->nblocks - 1) / slice_size + 1;
+	n = Max(n, Min((uint32) jobs * SLICES_PER_JOB,
+				   table->nblocks / MIN_SLICE_BLOCKS));
+	return Min(n, MAX_SLICES);
+}
+
+/*
+ * Cuts a table into its units, all of one size.  Their shares of its bytes add
+ * up to all of them.
  */
 static void
-fill_units(BbgwUnit *unit, const BbgwTable *table, uint32 number,
-		   int slice_size)
+fill_units(BbgwUnit *unit, const BbgwTable *table, uint32 number)
 {
 	uint64		bytes_before = 0;
 
 	for (uint32 slice = 0; slice < table->nunits; slice++, unit++)
 	{
-		bool		last = slice == table->nunits - 1;
+		uint64		end = (uint64) table->nblocks * (slice + 1) / table->nunits;
 		uint64		bytes_up_to = table->bytes;
 
 		memset(unit, 0, sizeof(BbgwUnit));
 		unit->table = number;
 		unit->slice = slice;
-		unit->start = slice * (BlockNumber) slice_size;
-		unit->nblocks =
-			last ? table->nblocks - unit->start : (BlockNumber) slice_size;
+		unit->start =
+			(BlockNumber) ((uint64) table->nblocks * slice / table->nunits);
+		unit->nblocks = (BlockNumber) end - unit->start;
 		pg_atomic_init_flag(&unit->taken);
-		if (!last)
-			bytes_up_to = (uint64) ((double) table->bytes *
-									(unit->start + unit->nblocks) / table->nblocks);
+		if (slice < table->nunits - 1)
+			bytes_up_to = (uint64) ((double) table->bytes * end / table->nblocks);
 		unit->bytes = bytes_up_to - bytes_before;
 		bytes_before = bytes_up_to;
 	}
 }
 
 /*
- * Makes the plan in a new segment.  Tables bigger than slice_size blocks are
- * cut into slices of that size (0: none is cut).  The biggest units come
- * first, so that at the end no worker is left alone with one.  "needed" is the
- * guard's set, in which all these files must be.
- *
- * The caller is as of S, has it as active snapshot, and is connected to SPI.
- * Raises an error if a file of S is gone.
+ * Reads all tables of plan_query, some at a time, as there may be very many.
+ * Returns the number of rows, and in *ntables how many are the workers'.
  */
-dsm_segment *
-bbgw_plan_create(const BbgwToc *toc, int slice_size, BbgwNeededSet *needed)
+static uint64
+fill_tables(ArrayType *relids, BbgwTable *tables, uint32 *ntables,
+			BbgwNeededSet *needed)
 {
 	Oid			types[1] = {OIDARRAYOID};
 	Datum		values[1];
-	HTAB	   *refs;
+	Portal		portal;
+	uint64		rows = 0;
+
+	values[0] = PointerGetDatum(relids);
+	*ntables = 0;
+	portal = SPI_cursor_open_with_args(NULL, plan_query, 1, types, values, NULL,
+									   true, CURSOR_OPT_NO_SCROLL);
+	for (;;)
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		rows += SPI_processed;
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (fill_table(&tables[*ntables], SPI_tuptable->vals[i], needed))
+				(*ntables)++;
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(portal);
+	return rows;
+}
+
+/*
+ * Makes a plan for these tables in a new segment.  Tables bigger than slice_size
+ * blocks are cut into slices of at most that size, if MAX_SLICES are enough (0:
+ * none is cut), so that "jobs" workers have equal shares.  The biggest units
+ * come first, so that at the end no worker is left alone with one.  "needed" is
+ * the guard's set, in which all these files must be.
+ *
+ * The caller is as of S, has it as active snapshot, and is not connected to SPI.
+ * Raises an error if a file of S is gone.
+ */
+dsm_segment *
+bbgw_plan_create(ArrayType *relids, int slice_size, int jobs,
+				 BbgwNeededSet *needed)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int			nrelids = ArrayGetNItems(ARR_NDIM(relids), ARR_DIMS(relids));
 	BbgwTable  *tables;
-	uint32		ntables = 0;
+	uint32		ntables;
 	uint32		nunits = 0;
 	uint64		bytes = 0;
+	uint64		rows;
 	Size		units_offset;
 	dsm_segment *seg;
 	BbgwPlan   *plan;
 	BbgwUnit   *units;
-	uint64		expected;
-	int			ret;
 
-	values[0] = PointerGetDatum(planned_relids(toc, &refs));
-	ret = SPI_execute_with_args(plan_query, 1, types, values, NULL, true, 0);
-	if (ret != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_class: %s", SPI_result_code_string(ret));
-	expected = hash_get_num_entries(refs);
-	if (SPI_processed != expected)
-		elog(ERROR, "found " UINT64_FORMAT " of " UINT64_FORMAT " tables of the archive in pg_class",
-			 (uint64) SPI_processed, expected);
-
-	tables = palloc_extended(Max(SPI_processed, 1) * sizeof(BbgwTable),
+	tables = palloc_extended(Max(nrelids, 1) * sizeof(BbgwTable),
 							 MCXT_ALLOC_HUGE);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	SPI_connect();
+	rows = fill_tables(relids, tables, &ntables, needed);
+	SPI_finish();
+	MemoryContextSwitchTo(context);
+	bbgw_release_locks();
+	if (rows != (uint64) nrelids)
+		elog(ERROR, "found " UINT64_FORMAT " of %d tables of the archive in pg_class",
+			 rows, nrelids);
+
+	for (uint32 i = 0; i < ntables; i++)
 	{
-		BbgwTable  *table = &tables[ntables];
-		TocRef	   *ref;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!fill_table(table, SPI_tuptable->vals[i], needed))
-			continue;
-
-		ref = hash_search(refs, &table->heap.oid, HASH_FIND, NULL);
-		table->dump_id = ref->dump_id;
-		table->nunits = 1;
-		if (table->is_heap && !table->is_catalog && slice_size > 0 &&
-			table->nblocks > (BlockNumber) slice_size)
-			table->nunits = (table->nblocks - 1) / slice_size + 1;
-		nunits += table->nunits;
-		bytes += table->bytes;
-		ntables++;
+		tables[i].nunits = count_units(&tables[i], slice_size, jobs);
+		nunits += tables[i].nunits;
+		bytes += tables[i].bytes;
 	}
-	SPI_freetuptable(SPI_tuptable);
-	hash_destroy(refs);
-
 	units_offset =
 		MAXALIGN(offsetof(BbgwPlan, tables) + ntables * sizeof(BbgwTable));
 	seg = dsm_create(units_offset + nunits * sizeof(BbgwUnit), 0);
@@ -286,75 +352,7 @@ bbgw_plan_create(const BbgwToc *toc, int slice_size, BbgwNeededSet *needed)
 
 	units = BBGW_PLAN_UNITS(plan);
 	for (uint32 i = 0, u = 0; i < ntables; u += plan->tables[i].nunits, i++)
-		fill_units(&units[u], &plan->tables[i], i, slice_size);
+		fill_units(&units[u], &plan->tables[i], i);
 	qsort(units, nunits, sizeof(BbgwUnit), compare_units);
-
-	bbgw_release_locks();
 	return seg;
-}
-
-/*
- * pg_dump has read everything else.  From now on the backup needs nothing but
- * what is in the plan, and the catalogs.
- */
-void
-bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard,
-						 BbgwNeededSet *needed)
-{
-	bool	   *planned = palloc_extended(Max(needed->nfiles, 1),
-										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	bool		large_objects = false;	/* as rows of a catalog */
-
-	for (uint32 i = 0; i < plan->ntables; i++)
-	{
-		const BbgwTable *table = &plan->tables[i];
-
-		large_objects |= table->heap.oid == LargeObjectRelationId;
-		if (table->is_catalog)
-			continue;
-		planned[table->heap.needed] = true;
-		if (OidIsValid(table->toast.oid))
-		{
-			planned[table->toast.needed] = true;
-			planned[table->toast_index.needed] = true;
-		}
-	}
-	for (uint32 i = 0; i < needed->nfiles; i++)
-	{
-		BbgwNeededFile *file = &needed->files[i];
-		bool		is_catalog = file->owner < FirstNormalObjectId &&
-		(file->owner != LargeObjectRelationId || large_objects);
-
-		if (!planned[i] && !is_catalog)
-			bbgw_guard_done(guard, file);
-	}
-	pfree(planned);
-}
-
-/*
- * Tells the archive which data files workers will write.
- */
-void
-bbgw_plan_announce_files(const BbgwPlan *plan, BbgwArchive *archive)
-{
-	for (uint32 i = 0; i < plan->ntables; i++)
-		bbgw_archive_add_table(archive, plan->tables[i].dump_id,
-							   (int) plan->tables[i].nunits);
-}
-
-/*
- * Gives the archive what workers have written.  The plan has been carried out.
- */
-void
-bbgw_plan_deliver_files(const BbgwPlan *plan, BbgwArchive *archive)
-{
-	const BbgwUnit *units = BBGW_PLAN_UNITS(plan);
-
-	for (uint32 i = 0; i < plan->nunits; i++)
-	{
-		if (!units[i].done)
-			elog(ERROR, "unit %u of the backup was not done", i);
-		bbgw_archive_add_data(archive, plan->tables[units[i].table].dump_id,
-							  units[i].slice, &units[i].file);
-	}
 }

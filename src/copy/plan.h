@@ -6,6 +6,11 @@
  * The leader makes the plan in dynamic shared memory, workers take units from
  * it one after another and write their results there.
  *
+ * There are two plans at most.  The first is what pg_dump is foreseen to want,
+ * and is carried out while pg_dump still reads the schema.  When pg_dump has
+ * told, it is settled: tables that are not wanted are dropped from it, and those
+ * that were not foreseen, if there are any, become a second plan.
+ *
  * Copyright (c) 2026, the backup_bgw authors
  *
  *-------------------------------------------------------------------------
@@ -15,12 +20,21 @@
 
 #include "backup_bgw.h"
 
+#include "utils/array.h"
+
 #include "archive/archive.h"
 #include "guard/guard.h"
 #include "snapshot/storage.h"
 
+/* Tables that match the patterns of the user */
+typedef struct BbgwSelection
+{
+	ArrayType  *include;		/* OIDs; NULL: all but catalogs */
+	ArrayType  *exclude;		/* OIDs; NULL: none */
+} BbgwSelection;
+
 /*
- * A table; constant once the plan is published, but for nunits_done.
+ * A table; constant once the plan is published, but for the last ones.
  *
  * Catalogs are among them if the user's patterns match them.  Some have no file
  * in pg_class (they are mapped), some belong to all databases, and with
@@ -40,9 +54,12 @@ typedef struct BbgwTable
 	uint64		bytes;			/* heap and TOAST */
 	bool		is_heap;		/* others can be read in one piece only */
 	bool		is_catalog;		/* read from its files of today, locked */
-	int			dump_id;		/* of its TABLE DATA entry */
 	uint32		nunits;
 	pg_atomic_uint32 nunits_done;	/* by workers */
+	/* written by the leader when the plan is settled */
+	int			dump_id;		/* of its TABLE DATA entry; 0: none */
+	bool		unwanted;		/* no unit need be begun any more */
+	bool		dropped;		/* and none was */
 } BbgwTable;
 
 /* A block range of a table, and the file it becomes */
@@ -55,8 +72,9 @@ typedef struct BbgwUnit
 	BlockNumber nblocks;
 	uint64		bytes;			/* its share of the table's */
 
-	pg_atomic_flag taken;		/* by a worker; cleared if it could not be
-								 * read yet */
+	pg_atomic_flag taken;		/* by a worker, or by the leader because it is
+								 * not wanted; cleared if it could not be read
+								 * yet */
 
 	/* written by the worker that took the unit, read after all have ended */
 	bool		done;
@@ -71,19 +89,38 @@ typedef struct BbgwPlan
 	uint64		bytes;			/* sum over the tables */
 	Size		units_offset;	/* in this structure */
 	pg_atomic_uint32 next_unit; /* first one that nobody has looked at */
-	BbgwTable	tables[FLEXIBLE_ARRAY_MEMBER];
+	BbgwTable	tables[FLEXIBLE_ARRAY_MEMBER];	/* by OID */
 	/* then the units */
 } BbgwPlan;
 
 #define BBGW_PLAN_UNITS(plan) ((BbgwUnit *) ((char *) (plan) + (plan)->units_offset))
 
-extern dsm_segment *bbgw_plan_create(const BbgwToc *toc, int slice_size,
-									 BbgwNeededSet *needed);
-extern void bbgw_plan_release_others(const BbgwPlan *plan, BbgwGuard *guard,
-									 BbgwNeededSet *needed);
-extern void bbgw_plan_announce_files(const BbgwPlan *plan,
-									 BbgwArchive *archive);
-extern void bbgw_plan_deliver_files(const BbgwPlan *plan,
-									BbgwArchive *archive);
+/*
+ * Takes a unit that nobody has taken.
+ */
+static inline bool
+bbgw_unit_take(BbgwUnit *unit)
+{
+	/* the first look is cheap */
+	return pg_atomic_unlocked_test_flag(&unit->taken) &&
+		pg_atomic_test_set_flag(&unit->taken);
+}
+
+extern ArrayType *bbgw_plan_foresee(const BbgwSelection *selection);
+extern dsm_segment *bbgw_plan_create(ArrayType *relids, int slice_size,
+									 int jobs, BbgwNeededSet *needed);
+
+/* plan_settle.c */
+extern void bbgw_plan_claim(BbgwPlan *plan, const BbgwToc *toc,
+							BbgwArchive *archive);
+extern ArrayType *bbgw_plan_missing(const BbgwPlan *plan, const BbgwToc *toc);
+extern uint32 bbgw_plan_drop_unwanted(BbgwPlan *plan);
+extern void bbgw_plan_release_table(const BbgwTable *table, BbgwGuard *guard,
+									BbgwNeededSet *needed);
+extern void bbgw_plan_release_others(BbgwPlan *const *plans, int nplans,
+									 BbgwGuard *guard, BbgwNeededSet *needed);
+extern void bbgw_plan_release_read(const BbgwPlan *plan, BbgwGuard *guard,
+								   BbgwNeededSet *needed);
+extern uint32 bbgw_plan_deliver(const BbgwPlan *plan, BbgwArchive *archive);
 
 #endif							/* BBGW_PLAN_H */

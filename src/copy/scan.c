@@ -3,7 +3,7 @@
  * scan.c
  *	  Reads a unit of the plan into a sink, standing in nobody's way.
  *
- * A unit is read in one transaction as of S, which nobody waits for (asof.c).
+ * A unit is read in a transaction as of S, which nobody waits for (asof.c).
  * The worker has the table locked if it can (tablelock.c), and otherwise reads
  * without.  It lets go of the table, of locks and pinned pages alike,
  *
@@ -347,15 +347,15 @@ scan_other(BbgwRowText *rowtext)
  * the caller.  Returns false, having begun nothing, if the table is locked by
  * others; with "insist" only if without the lock it cannot be read.
  *
- * The caller is in no transaction.  The sink is one that calls
+ * The caller is as of S and has it as active snapshot.  No locks are left, and
+ * no memory but in the current context.  The sink is one that calls
  * bbgw_scan_before_blocking().  What was read is to be believed only if
  * bbgw_guard_check() finds nothing wrong afterwards.
  */
 bool
 bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 			   const BbgwTable *table,
-			   BbgwUnit *unit, BbgwSink *sink, dsm_handle snapshot,
-			   bool insist)
+			   BbgwUnit *unit, BbgwSink *sink, bool insist)
 {
 	BbgwToast	toast = {
 		.pause = look_around,
@@ -373,15 +373,11 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 	scan.end = unit->start + unit->nblocks;
 	INSTR_TIME_SET_CURRENT(scan.looked);
 
-	bbgw_asof_begin(snapshot, backup->leader_pid, backup->own_files);
 	if (!bbgw_tablelock_try(table) &&
 		(!insist || needs_lock()))
-	{
-		bbgw_asof_commit();
 		return false;
-	}
 
-	bbgw_sink_begin(sink, bbgw_archive_data_path(backup, table->dump_id,
+	bbgw_sink_begin(sink, bbgw_archive_rows_path(backup, table->heap.oid,
 												 unit->slice));
 	rel = open_storage(&table->heap);
 	toast.rel = open_storage(&table->toast);
@@ -404,8 +400,8 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 	close_storage(toast.index);
 	close_storage(toast.rel);
 	close_storage(rel);
-	bbgw_tablelock_forget();
-	bbgw_asof_commit();
+	bbgw_tablelock_release();
+	bbgw_release_locks();
 
 	bbgw_rowtext_end_mark(sink);
 	advance(unit->bytes);

@@ -14,7 +14,7 @@
 
 extern bool bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 						   const BbgwTable *table, BbgwUnit *unit,
-						   BbgwSink *sink, dsm_handle snapshot, bool insist);
+						   BbgwSink *sink, bool insist);
 
 extern void bbgw_scan_before_blocking(void);
 

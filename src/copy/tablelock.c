@@ -127,15 +127,6 @@ bbgw_tablelock_release(void)
 }
 
 /*
- * The transaction is about to end, and the locks with it.
- */
-void
-bbgw_tablelock_forget(void)
-{
-	held = false;
-}
-
-/*
  * Does VACUUM have one of the relations locked, to cut it?
  */
 bool

@@ -16,7 +16,6 @@ extern bool bbgw_tablelock_try(const BbgwTable *table);
 extern bool bbgw_tablelock_held(void);
 extern bool bbgw_tablelock_wanted(void);
 extern void bbgw_tablelock_release(void);
-extern void bbgw_tablelock_forget(void);
 extern bool bbgw_tablelock_vacuumed(const BbgwTable *table);
 
 #endif							/* BBGW_TABLELOCK_H */

@@ -8,12 +8,16 @@
  * space is given back soon; then those that nobody has locked, the biggest
  * first; then the rest.
  *
+ * Small tables share a transaction, as beginning and ending one takes as long
+ * as reading one of them.
+ *
  * Copyright (c) 2026, the backup_bgw authors
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
@@ -33,6 +37,10 @@
 #define RELEASE_BYTES (16 * 1024 * 1024)
 #define RELEASE_FILES 256
 
+/* a transaction ends after so many units, or if it has lasted so long, in ms */
+#define UNITS_PER_TRANSACTION 64
+#define TRANSACTION_TIME	  50
+
 /* how long to wait for a lock when there is nothing else to read, in ms */
 #define LEFTOVER_NAP 10
 
@@ -43,6 +51,12 @@ static dsm_handle snapshot;
 static BbgwPlan *plan;
 static BbgwUnit *units;
 static BbgwNeededSet *needed;
+
+/* of the present transaction */
+static int	nunits_read = 0;
+static TimestampTz begun_at;
+
+static MemoryContext unit_context;
 
 /*
  * A backup does not wait for its workers to be gone when they have nothing more
@@ -98,6 +112,50 @@ error_context(void *arg)
 }
 
 /*
+ * Ends the transaction, if there is one.  To be called before anything else is
+ * done than reading.
+ */
+static void
+end_reading(void)
+{
+	if (IsTransactionState())
+		bbgw_asof_commit();
+}
+
+/*
+ * Makes sure that we are in a transaction as of S, and not for long.
+ */
+static void
+begin_reading(void)
+{
+	if (nunits_read++ >= UNITS_PER_TRANSACTION ||
+		TimestampDifferenceExceeds(begun_at, GetCurrentTimestamp(),
+								   TRANSACTION_TIME))
+		end_reading();
+	if (IsTransactionState())
+		return;
+	bbgw_asof_begin(snapshot, my_backup->leader_pid, my_backup->own_files);
+	begun_at = GetCurrentTimestamp();
+	nunits_read = 1;
+}
+
+/*
+ * Gives up the files of a table that has been read, unless pg_dump may need
+ * them; then the leader does when it has ended (bbgw_plan_release_read).
+ */
+static void
+release_table(const BbgwTable *table)
+{
+	bool		settled;
+
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	settled = my_backup->settled;
+	LWLockRelease(bbgw_shared->lock);
+	if (settled)
+		bbgw_plan_release_table(table, my_guard, needed);
+}
+
+/*
  * Reads a unit into its file.  Returns false if its table is locked; see
  * bbgw_scan_unit().
  */
@@ -106,6 +164,7 @@ back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 {
 	BbgwTable  *table = &plan->tables[unit->table];
 	ErrorContextCallback callback;
+	bool		read;
 
 	show_relation(table);
 	callback.callback = error_context;
@@ -113,33 +172,29 @@ back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 
-	if (!bbgw_scan_unit(my_backup, my_slot, table, unit, sink, snapshot,
-						insist))
+	begin_reading();
+	MemoryContextSwitchTo(unit_context);
+	read = bbgw_scan_unit(my_backup, my_slot, table, unit, sink, insist);
+	if (read)
 	{
-		error_context_stack = callback.previous;
-		show_relation(NULL);
-		return false;
+		bbgw_sink_end(sink, &unit->file);
+		bbgw_guard_check(my_guard);
 	}
-	bbgw_sink_end(sink, &unit->file);
-	bbgw_guard_check(my_guard);
+	MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContextReset(unit_context);
 
 	error_context_stack = callback.previous;
-	unit->done = true;
-	if (pg_atomic_add_fetch_u32(&table->nunits_done, 1) == table->nunits)
+	if (read)
 	{
-		pg_atomic_fetch_add_u64(&my_backup->tables_done, 1);
-		/* everybody reads catalogs, to the end */
-		if (!table->is_catalog)
-			bbgw_guard_done(my_guard, &needed->files[table->heap.needed]);
-		if (!table->is_catalog && OidIsValid(table->toast.oid))
+		unit->done = true;
+		if (pg_atomic_add_fetch_u32(&table->nunits_done, 1) == table->nunits)
 		{
-			bbgw_guard_done(my_guard, &needed->files[table->toast.needed]);
-			bbgw_guard_done(my_guard,
-							&needed->files[table->toast_index.needed]);
+			pg_atomic_fetch_add_u64(&my_backup->tables_done, 1);
+			release_table(table);
 		}
 	}
 	show_relation(NULL);
-	return true;
+	return read;
 }
 
 /*
@@ -154,16 +209,18 @@ release_files(void)
 
 	pg_atomic_write_u64(&my_guard->released_bytes, 0);
 	pg_atomic_write_u64(&my_guard->released_files, 0);
+	end_reading();
 	bbgw_asof_leave();
 	bbgw_sweep();
 }
 
+/*
+ * Takes a unit that is to be read.
+ */
 static bool
 take(BbgwUnit *unit)
 {
-	/* the first look is cheap */
-	return pg_atomic_unlocked_test_flag(&unit->taken) &&
-		pg_atomic_test_set_flag(&unit->taken);
+	return !plan->tables[unit->table].unwanted && bbgw_unit_take(unit);
 }
 
 static bool
@@ -181,8 +238,16 @@ static BbgwUnit *
 take_preserved(void)
 {
 	/* where to go on, and how many files were preserved when we began */
+	static const BbgwPlan *of = NULL;
 	static uint32 position = 0;
 	static uint64 known = 0;
+
+	if (of != plan)
+	{
+		of = plan;
+		position = 0;
+		known = 0;
+	}
 
 	if (position == 0)
 	{
@@ -249,6 +314,7 @@ read_leftovers(BbgwSink *sink)
 			}
 			release_files();
 		}
+		end_reading();
 		if (left)
 		{
 			(void) WaitLatch(MyLatch,
@@ -274,42 +340,45 @@ attach(dsm_handle handle)
 }
 
 /*
- * Waits for the leader to publish the plan.
+ * Waits for the leader to publish the next plan.  Returns false if there will
+ * be none.
  */
-static void
-wait_for_plan(void)
+static bool
+wait_for_plan(int number)
 {
-	dsm_handle	plan_handle;
+	dsm_handle	handle;
+	bool		settled;
 
+	if (number == BBGW_MAX_PLANS)
+		return false;
 	for (;;)
 	{
 		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
-		plan_handle = my_backup->plan;
+		handle = my_backup->plans[number];
+		settled = my_backup->settled;
 		snapshot = my_backup->snapshot;
 		LWLockRelease(bbgw_shared->lock);
 
-		if (plan_handle != DSM_HANDLE_INVALID)
+		if (handle != DSM_HANDLE_INVALID || settled)
 			break;
 		ConditionVariableTimedSleep(&my_backup->cv, 1000, PG_WAIT_EXTENSION);
 	}
 	ConditionVariableCancelSleep();
+	if (handle == DSM_HANDLE_INVALID)
+		return false;
 
-	plan = attach(plan_handle);
-	needed = attach(bbgw_guard_needed(my_guard));
+	plan = attach(handle);
 	units = BBGW_PLAN_UNITS(plan);
+	if (needed == NULL)
+		needed = attach(bbgw_guard_needed(my_guard));
+	return true;
 }
 
 static void
-work(void)
+carry_out_plan(BbgwSink *sink)
 {
-	BbgwSink   *sink;
 	BbgwUnit   *unit;
 
-	wait_for_plan();
-	sink = bbgw_sink_create(my_backup->order.compression,
-							my_backup->order.compression_level,
-							&my_backup->bytes_written,
-							bbgw_scan_before_blocking);
 	while ((unit = take_preserved()) != NULL || (unit = take_next()) != NULL)
 	{
 		if (!back_up_unit(unit, sink, false))
@@ -317,6 +386,22 @@ work(void)
 		release_files();
 	}
 	read_leftovers(sink);
+	end_reading();
+}
+
+static void
+work(void)
+{
+	BbgwSink   *sink = bbgw_sink_create(my_backup->order.compression,
+										my_backup->order.compression_level,
+										&my_backup->bytes_written,
+										bbgw_scan_before_blocking,
+										my_backup->sync_later);
+
+	unit_context = AllocSetContextCreate(TopMemoryContext, "backup_bgw unit",
+										 ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; wait_for_plan(i); i++)
+		carry_out_plan(sink);
 
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	my_slot->finished = true;

@@ -50,7 +50,7 @@ static bool stay_asof = false;
 static bool callback_registered = false;
 
 /* what fills the caches of a background worker is in this many transactions */
-#define TRANSACTIONS_PER_CACHE 256
+#define TRANSACTIONS_PER_CACHE 4
 
 /*
  * CREATE INDEX CONCURRENTLY waits for every snapshot older than its own, but
@@ -290,7 +290,8 @@ bbgw_asof_enter(dsm_handle handle, int holder_pid, bool own_files, bool hide)
  *
  * Caches keep what they know of every table that was ever opened, which with
  * many tables is a lot of memory.  So they are emptied from time to time, which
- * takes about as long as reading a small table does.
+ * takes about as long as reading some small tables does, of which there are many
+ * in one transaction.
  */
 void
 bbgw_asof_begin(dsm_handle handle, int holder_pid, bool own_files)

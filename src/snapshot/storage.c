@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <sys/stat.h>
+
 #include "catalog/pg_tablespace_d.h"
 #include "miscadmin.h"
 
@@ -19,25 +21,43 @@
 
 /*
  * Number of blocks in the main fork of a file.  Returns false if the file is
- * gone.  Needs no lock on the relation.
+ * gone.  Needs no lock on the relation, and leaves nothing behind that is kept
+ * until the end of the transaction, as the storage manager does.
  */
 bool
 bbgw_storage_blocks(const BbgwStorage *storage, BlockNumber *nblocks)
 {
-	RelFileLocator locator;
-	SMgrRelation smgr;
-	bool		exists;
+	Oid			database =
+	storage->tablespace == GLOBALTABLESPACE_OID ? InvalidOid : MyDatabaseId;
+	char	   *path = bbgw_relation_path(database, storage->tablespace,
+										  storage->filenumber, MAIN_FORKNUM);
+	char	   *segment = pstrdup(path);
+	BlockNumber in_segment = RELSEG_SIZE;
+	bool		found = false;
 
-	locator.spcOid = storage->tablespace;
-	locator.dbOid =
-		storage->tablespace == GLOBALTABLESPACE_OID ? InvalidOid : MyDatabaseId;
-	locator.relNumber = storage->filenumber;
+	*nblocks = 0;
+	for (int number = 1; in_segment == RELSEG_SIZE; number++)
+	{
+		struct stat st;
 
-	smgr = smgropen(locator, INVALID_PROC_NUMBER);
-	exists = smgrexists(smgr, MAIN_FORKNUM);
-	*nblocks = exists ? smgrnblocks(smgr, MAIN_FORKNUM) : 0;
-	smgrclose(smgr);
-	return exists;
+		if (stat(segment, &st) != 0)
+		{
+			if (errno != ENOENT)
+				ereport(ERROR,
+						(errcode_for_file_access(),
+						 errmsg("could not stat file \"%s\": %m", segment)));
+			break;
+		}
+		in_segment = (BlockNumber) (st.st_size / BLCKSZ);
+		*nblocks += in_segment;
+		pfree(segment);
+		segment = psprintf("%s.%d", path, number);
+		if (number == 1)
+			found = true;
+	}
+	pfree(segment);
+	pfree(path);
+	return found;
 }
 
 /*

@@ -283,6 +283,7 @@ start_backup(PG_FUNCTION_ARGS)
 	request.pg_dump_path = bbgw_pgdump_find();
 	request.conninfo = bbgw_conninfo;
 	request.settings.slice_size = bbgw_slice_size;
+	request.settings.overlap = bbgw_overlap;
 	request.settings.max_preserved_size = bbgw_max_preserved_size;
 	request.settings.prepared_transactions = bbgw_prepared_transactions;
 	request.settings.commit_timeout = bbgw_commit_timeout;

@@ -82,7 +82,7 @@ backup_bgw_progress(PG_FUNCTION_ARGS)
 		bool		nulls[21] = {0};
 		int			c = 0;
 		uint64		bytes_done = pg_atomic_read_u64(&backup->bytes_done);
-		bool		planned = backup->phase >= BBGW_PHASE_COPYING;
+		bool		planned = backup->copying_at != 0;
 		double		percent = 0;
 		double		rate = 0;
 		uint64		files_preserved;

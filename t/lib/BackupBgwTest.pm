@@ -5,7 +5,8 @@
 # $node->basedir/backups, and a stand-in for pg_dump which runs the real one and
 # can be told to stop, or to fail, around it: see hold_pg_dump() and
 # break_pg_dump().  A backup held so has its snapshot and has read the schema,
-# but no table yet, for as long as a test likes.
+# but no table yet, for as long as a test likes: sessions that are begun while
+# pg_dump is to be held have backup_bgw.overlap off.
 
 package BackupBgwTest;
 
@@ -277,6 +278,7 @@ sub hold_pg_dump
 	my ($node, $before) = @_;
 	unlink $node->basedir . '/held';
 	append_to_file($node->basedir . ($before ? '/hold_before' : '/hold'), '');
+	$ENV{PGOPTIONS} = '-c backup_bgw.overlap=off';
 	return;
 }
 
@@ -292,6 +294,7 @@ sub release_pg_dump
 {
 	my ($node) = @_;
 	unlink $node->basedir . "/$_" for qw(hold hold_before);
+	delete $ENV{PGOPTIONS};
 	return;
 }
 
@@ -526,12 +529,14 @@ sub data_files
 	return \%files;
 }
 
-# The directory that stock pg_dump makes of a database.
+# The directory that stock pg_dump makes of a database, with these options.
 sub stock_dump
 {
-	my ($node, $db) = @_;
+	my ($node, $db, @options) = @_;
 	my $stock = $node->basedir . '/stock-' . ++$unique;
-	run_quietly($node, 'pg_dump', '-Fd', '-Z0', '--no-sync', '-f', $stock,
+	run_quietly(
+		$node, 'pg_dump', '-Fd', '-Z0',
+		'--no-sync', '-f', $stock, @options,
 		$db);
 	return $stock;
 }

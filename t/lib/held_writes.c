@@ -49,7 +49,7 @@ hold_as(int fd, const char *what, const char *part1, const char *part2)
 static void
 hold(int fd)
 {
-	hold_as(fd, "", ".partial/", ".dat");
+	hold_as(fd, "", ".partial/rows_", "");
 }
 
 #define HELD(name, offset_type) \
