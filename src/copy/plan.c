@@ -29,21 +29,12 @@
 #include "utils/relmapper.h"
 
 #include "copy/plan.h"
+#include "copy/slices.h"
 #include "guard/guard.h"
 #include "snapshot/asof.h"
 
 /* rows that come from a cursor at once */
 #define FETCH_ROWS 1000
-
-/*
- * A worker has this many slices of a big table to read, so that at the end none
- * has much more left than others; but smaller than this they need not be.  Nor
- * need they be more: each is an entry of the table of contents, and pg_restore
- * compares those of two tables one by one.
- */
-#define SLICES_PER_JOB 4
-#define MIN_SLICE_BLOCKS (128 * 1024 * 1024 / BLCKSZ)
-#define MAX_SLICES 1024
 
 static const char *const foresee_query =
 "SELECT array_agg(c.oid)"
@@ -214,48 +205,34 @@ compare_units(const void *a, const void *b)
 }
 
 /*
- * How many units a table is cut into.
- */
-static uint32
-count_units(const BbgwTable *table, int slice_size, int jobs)
-{
-	uint32		n;
-
-	if (!table->is_heap || table->is_catalog || slice_size == 0 ||
-		table->nblocks <= (BlockNumber) slice_size)
-		return 1;
-	n = (table->nblocks - 1) / slice_size + 1;
-	n = Max(n, Min((uint32) jobs * SLICES_PER_JOB,
-				   table->nblocks / MIN_SLICE_BLOCKS));
-	return Min(n, MAX_SLICES);
-}
-
-/*
- * Cuts a table into its units, all of one size.  Their shares of its bytes add
- * up to all of them.
+ * Makes the units of a table.  Their shares of its bytes add up to all of them.
  */
 static void
 fill_units(BbgwUnit *unit, const BbgwTable *table, uint32 number)
 {
+	BlockNumber *ends = palloc_array(BlockNumber, table->nunits);
+	BlockNumber start = 0;
 	uint64		bytes_before = 0;
 
+	bbgw_slices_cut(table, ends);
 	for (uint32 slice = 0; slice < table->nunits; slice++, unit++)
 	{
-		uint64		end = (uint64) table->nblocks * (slice + 1) / table->nunits;
 		uint64		bytes_up_to = table->bytes;
 
 		memset(unit, 0, sizeof(BbgwUnit));
 		unit->table = number;
 		unit->slice = slice;
-		unit->start =
-			(BlockNumber) ((uint64) table->nblocks * slice / table->nunits);
-		unit->nblocks = (BlockNumber) end - unit->start;
+		unit->start = start;
+		unit->nblocks = ends[slice] - start;
 		pg_atomic_init_flag(&unit->taken);
 		if (slice < table->nunits - 1)
-			bytes_up_to = (uint64) ((double) table->bytes * end / table->nblocks);
+			bytes_up_to = (uint64) ((double) table->bytes *
+									ends[slice] / table->nblocks);
 		unit->bytes = bytes_up_to - bytes_before;
 		bytes_before = bytes_up_to;
+		start = ends[slice];
 	}
+	pfree(ends);
 }
 
 /*
@@ -295,8 +272,7 @@ fill_tables(ArrayType *relids, BbgwTable *tables, uint32 *ntables,
 
 /*
  * Makes a plan for these tables in a new segment.  Tables bigger than slice_size
- * blocks are cut into slices of at most that size, if MAX_SLICES are enough (0:
- * none is cut), so that "jobs" workers have equal shares.  The biggest units
+ * blocks are cut into slices (0: none is), for "jobs" workers; see slices.c.  The biggest units
  * come first, so that at the end no worker is left alone with one.  "needed" is
  * the guard's set, in which all these files must be.
  *
@@ -332,7 +308,7 @@ bbgw_plan_create(ArrayType *relids, int slice_size, int jobs,
 
 	for (uint32 i = 0; i < ntables; i++)
 	{
-		tables[i].nunits = count_units(&tables[i], slice_size, jobs);
+		tables[i].nunits = bbgw_slices_count(&tables[i], slice_size, jobs);
 		nunits += tables[i].nunits;
 		bytes += tables[i].bytes;
 	}
