@@ -476,6 +476,7 @@ run_backup(void)
 
 	set_phase(BBGW_PHASE_FINISHING);
 	check_on_others();
+	bbgw_archive_check(archive);
 	for (int i = 0; i < nplans; i++)
 		in_vain += bbgw_plan_deliver(plans[i], archive);
 	pg_atomic_fetch_sub_u64(&my_backup->tables_done, in_vain);
