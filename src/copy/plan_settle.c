@@ -31,8 +31,8 @@ compare_oid_to_table(const void *a, const void *b)
 static BbgwTable *
 find_table(const BbgwPlan *plan, Oid relid)
 {
-	return bsearch(&relid, plan->tables, plan->ntables, sizeof(BbgwTable),
-				   compare_oid_to_table);
+	return bsearch(&relid, unconstify(BbgwTable *, &plan->tables[0]),
+				   plan->ntables, sizeof(BbgwTable), compare_oid_to_table);
 }
 
 /*
