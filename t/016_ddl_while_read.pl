@@ -205,7 +205,7 @@ sub run_case
 		join(
 			"\n;\n", '\echo sent', $ddl,
 			# or else it may have got its lock at the end of the reading
-			"SELECT 'reading: ' || count(*) FROM public.backup_progress WHERE backup_id = $case->{id} AND phase = 'copying' AND bytes_done < bytes_total"
+			"SELECT 'reading: ' || count(*) FROM public.backup_progress WHERE backup_id = $case->{id} AND phase IN ('schema', 'copying') AND bytes_done < bytes_total"
 		  )
 		  . "\n;\n");
 	# the answer may have come at once

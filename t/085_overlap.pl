@@ -36,7 +36,7 @@ my $stock = stock_dump($node, 'db');
 sub hold_pg_dump_only
 {
 	hold_pg_dump($node);
-	delete $ENV{PGOPTIONS};
+	$ENV{PGOPTIONS} = '';
 	return;
 }
 
@@ -186,7 +186,7 @@ foreach my $overlap (1, 0)
 {
 	my $name = $overlap ? 'read' : 'not read';
 	hold_pg_dump($node);
-	delete $ENV{PGOPTIONS} if $overlap;
+	$ENV{PGOPTIONS} = '' if $overlap;
 	$id =
 	  $node->safe_psql('db', $less . start_sql(destination => "less $name"));
 	wait_held($node);
@@ -207,7 +207,7 @@ foreach my $overlap (1, 0)
 		"$name: pg_verifybackup");
 
 	hold_pg_dump($node);
-	delete $ENV{PGOPTIONS} if $overlap;
+	$ENV{PGOPTIONS} = '' if $overlap;
 	$id = $node->safe_psql(
 		'db',
 		$more

@@ -40,6 +40,8 @@ $kitchen_sink =~ s{lib/[^/]*$}{kitchen_sink.sql};
 
 my $unique = 0;
 
+my $no_overlap = ' -c backup_bgw.overlap=off';
+
 # Major version of the server.
 sub major
 {
@@ -278,7 +280,7 @@ sub hold_pg_dump
 	my ($node, $before) = @_;
 	unlink $node->basedir . '/held';
 	append_to_file($node->basedir . ($before ? '/hold_before' : '/hold'), '');
-	$ENV{PGOPTIONS} = '-c backup_bgw.overlap=off';
+	$ENV{PGOPTIONS} = ($ENV{PGOPTIONS} || '') . $no_overlap;
 	return;
 }
 
@@ -294,7 +296,7 @@ sub release_pg_dump
 {
 	my ($node) = @_;
 	unlink $node->basedir . "/$_" for qw(hold hold_before);
-	delete $ENV{PGOPTIONS};
+	$ENV{PGOPTIONS} =~ s/\Q$no_overlap\E//g if defined $ENV{PGOPTIONS};
 	return;
 }
 
