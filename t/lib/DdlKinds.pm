@@ -603,6 +603,7 @@ my %moments = (
 		my $blocker = new_session($node, $db);
 		session_query($blocker,
 			'BEGIN; LOCK TABLE pg_subscription IN ACCESS EXCLUSIVE MODE');
+		local $ENV{PGOPTIONS} = '-c backup_bgw.overlap=off';
 		my $id = start_backup($node, $db, destination => $db);
 		$node->poll_query_until(
 			'postgres',
@@ -649,7 +650,13 @@ sub hold_at_gate
 			jobs => $jobs,
 			max_rate => $rate);
 		my $pid = hold_worker($node, $id, 'public.gate');
-		return ($id, $pid) if $pid;
+		if ($pid)
+		{
+			$node->poll_query_until('postgres',
+				"SELECT phase = 'copying' FROM backup_progress WHERE backup_id = $id"
+			) or die 'pg_dump does not end';
+			return ($id, $pid);
+		}
 		note("public.gate was not seen being read at $rate/s");
 		$destination .= '_again';
 	}
