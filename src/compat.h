@@ -127,6 +127,29 @@ bbgw_file_write(File file, const void *data, int amount, off_t offset,
 #endif
 }
 
+/* 16 moved varlenas to a header of their own */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 17 dropped old_snapshot_threshold */
+#if PG_VERSION_NUM < 170000
+#include "storage/bufmgr.h"
+#include "utils/snapmgr.h"
+#define bbgw_test_old_snapshot(snapshot, rel, page) \
+	TestForOldSnapshot(snapshot, rel, page)
+#else
+#define bbgw_test_old_snapshot(snapshot, rel, page) ((void) 0)
+#endif
+
+/* 17 added infinite intervals */
+#if PG_VERSION_NUM < 170000
+#define bbgw_interval_is_infinite(interval) false
+#else
+#include "utils/timestamp.h"
+#define bbgw_interval_is_infinite(interval) INTERVAL_NOT_FINITE(interval)
+#endif
+
 /* 18 moved "noreturn" from the end of a declaration to its beginning */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

@@ -15,10 +15,16 @@
  *			unless that is left to bbgw_archive_finish(), as it is for small
  *			files where it can be done for all of them at once.
  *
+ * Data that is put where it is wanted is not copied from stage to stage:
+ *
+ *	 reserve	before a write: says where there is room for so much data, of which
+ *			the write is then to hand over any part from its beginning on.  No
+ *			other call may be in between.
+ *
  * A file system may block for as long as it likes.  Before the chain calls it, it
  * calls the function given when it was made, which gives up what others must
- * not wait for.  So that this is not too often, the last stage collects data
- * in a buffer.
+ * not wait for; that can be in each of these calls.  So that it is not too
+ * often, the last stage collects data in a buffer.
  *
  * Errors are raised.  There is nothing to clean up then: a process whose sink
  * failed ends, and the leader removes the whole unfinished archive.
@@ -38,6 +44,13 @@
 #include "common/checksum_helper.h"
 #include "pgtime.h"
 
+/*
+ * Most that may be reserved for data that is to be compressed; and in a stage
+ * after that, of what it becomes at worst.
+ */
+#define BBGW_SINK_CHUNK (512 * 1024)
+#define BBGW_SINK_MAX_RESERVE (BBGW_SINK_CHUNK + 64 * 1024)
+
 /* What there is to say about a finished file. */
 typedef struct BbgwFileInfo
 {
@@ -52,6 +65,7 @@ typedef struct BbgwSink BbgwSink;
 typedef struct BbgwSinkOps
 {
 	void		(*begin) (BbgwSink *sink, const char *path);
+	char	   *(*reserve) (BbgwSink *sink, size_t len);
 	void		(*write) (BbgwSink *sink, const char *data, size_t len);
 	void		(*end) (BbgwSink *sink, BbgwFileInfo *info);
 } BbgwSinkOps;
@@ -62,6 +76,12 @@ struct BbgwSink
 	const BbgwSinkOps *ops;
 	BbgwSink   *next;
 };
+
+static inline char *
+bbgw_sink_reserve(BbgwSink *sink, size_t len)
+{
+	return sink->ops->reserve(sink, len);
+}
 
 static inline void
 bbgw_sink_write(BbgwSink *sink, const char *data, size_t len)

@@ -3,20 +3,17 @@
  * rowtext.c
  *	  Rows to COPY text, byte for byte what pg_dump gets from COPY table TO.
  *
- * Columns are separated by tabs, rows end with newlines, null is \N; in values
- * the backslash and the control characters that have a name are escaped.
- * Dropped and generated columns are left out, as in the column list of
- * pg_dump's COPY.  After the last row comes what pg_dump adds: "\." and three
- * newlines.
+ * Columns are separated by tabs, rows end with newlines, null is \N.  Dropped
+ * and generated columns are left out, as in the column list of pg_dump's COPY.
+ * After the last row comes what pg_dump adds: "\." and three newlines.
  *
- * The text is in the encoding of the database.  In every encoding that a
- * server can have, all bytes of multibyte characters have their high bit set,
- * so that bytes can be looked at one by one.
- *
- * Unlike COPY's, the buffer need not hold a whole row: whenever it has a
- * reasonable size, also between two columns, it goes to the sink.  That may
- * move the row away from its page, so a value is fetched from the slot only
- * when its turn has come.
+ * A row is taken apart and written in one go, column by column, from where it
+ * lies to where the sink wants the text.  Unlike COPY's, that place need not hold
+ * a whole row: whenever it is full, also between two columns or in a long value,
+ * the sink gets it and gives another.  Meanwhile the page may be let go of,
+ * after the row has been copied (bbgw_rowtext_detach()).  So nothing points
+ * into the row when room is made: positions in it are offsets, and what is
+ * written from there has the room that it needs before.
  *
  * What COPY FROM does not read must not be written, as it would then refuse
  * the whole table.  It wants a line to fit into a StringInfo, and the row that
@@ -34,58 +31,46 @@
 #include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/tupmacs.h"
-#include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "utils/fmgrprotos.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "copy/rowtext.h"
-
-/* the sink gets so much at a time */
-#define FLUSH_SIZE (64 * 1024)
-
-/* values longer than this are never on a heap page, and are taken in pieces */
-#define PIECE_SIZE (4 * BLCKSZ)
+#include "format/format.h"
 
 /* longest line, newline included, that enlargeStringInfo() makes room for */
 #define MAX_LINE (MaxAllocSize - 1)
 
+/* An attribute of the table, and what becomes of it */
 typedef struct Column
 {
-	int			attoff;			/* offset in the slot's arrays */
-	bool		is_varlena;
-	bool		is_text;		/* the value's bytes are its text */
-	FmgrInfo	output;
+	BbgwFormat *format;			/* NULL: left out */
+	int16		len;
+	uint8		align;			/* its address is a multiple of this */
+	Datum		missing;		/* value in rows that are older than the
+								 * column, unless it is null there */
+	bool		missing_null;
+	bool		missing_known;
 } Column;
 
 struct BbgwRowText
 {
+	BbgwText	text;			/* must be first */
 	Relation	rel;
+	TupleDesc	desc;
 	BbgwSink   *sink;
 	const BbgwToast *toast;
-	StringInfoData buf;
-	TupleTableSlot *slot;		/* the row at hand, or NULL */
-	int			row_start;		/* where it begins in buf */
-	Size		row_flushed;	/* how much of it the sink has */
-	bool		multibyte;
+	char	   *start;			/* of the text that the sink has not got */
+	char	   *row_start;		/* where the row at hand begins in it */
+	Size		row_flushed;	/* how much of that row the sink has */
+	HeapTuple	row;			/* the row at hand, or NULL */
+	HeapTupleData header;		/* what "row" points to */
+	char	   *copy;			/* the row, if it has been copied */
 	ErrorContextCallback callback;
 	MemoryContext row_context;
+	char	   *whole;			/* room for a value of a page */
 	int			ncolumns;
 	Column		columns[FLEXIBLE_ARRAY_MEMBER];
-};
-
-/* What follows the backslash for a character that is escaped; 0: not escaped */
-static const char escapes[256] = {
-	['\b'] = 'b',
-	['\f'] = 'f',
-	['\n'] = 'n',
-	['\r'] = 'r',
-	['\t'] = 't',
-	['\v'] = 'v',
-	['\\'] = '\\',
 };
 
 static void
@@ -93,10 +78,10 @@ error_context(void *arg)
 {
 	const BbgwRowText *rowtext = arg;
 
-	if (rowtext->slot)
+	if (rowtext->row)
 		errcontext("row with ctid (%u,%u)",
-				   ItemPointerGetBlockNumberNoCheck(&rowtext->slot->tts_tid),
-				   ItemPointerGetOffsetNumberNoCheck(&rowtext->slot->tts_tid));
+				   ItemPointerGetBlockNumberNoCheck(&rowtext->row->t_self),
+				   ItemPointerGetOffsetNumberNoCheck(&rowtext->row->t_self));
 }
 
 /*
@@ -108,61 +93,130 @@ refuse(const BbgwRowText *rowtext, int sqlstate, char *detail)
 	ereport(ERROR,
 			(errcode(sqlstate),
 			 errmsg("row with ctid (%u,%u) of table \"%s\" could not be restored",
-					ItemPointerGetBlockNumberNoCheck(&rowtext->slot->tts_tid),
-					ItemPointerGetOffsetNumberNoCheck(&rowtext->slot->tts_tid),
+					ItemPointerGetBlockNumberNoCheck(&rowtext->row->t_self),
+					ItemPointerGetOffsetNumberNoCheck(&rowtext->row->t_self),
 					RelationGetRelationName(rowtext->rel)),
 			 errdetail_internal("%s", detail),
 			 errhint("COPY FROM would refuse it, and with it the whole table. Change the row, or exclude the table.")));
 }
 
-static const char *
-column_name(const BbgwRowText *rowtext, const Column *column)
+static void
+refuse_text(const BbgwRowText *rowtext, int column)
 {
-	return NameStr(TupleDescAttr(RelationGetDescr(rowtext->rel),
-								 column->attoff)->attname);
+	const char *name = NameStr(TupleDescAttr(rowtext->desc, column)->attname);
+
+	if (rowtext->text.fault == BBGW_TEXT_NULL_BYTE)
+		refuse(rowtext, ERRCODE_DATA_CORRUPTED,
+			   psprintf("Column \"%s\" has text with a null byte.", name));
+	else
+		refuse(rowtext, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+			   psprintf("Column \"%s\" has text that is not valid in encoding %s.",
+						name, GetDatabaseEncodingName()));
 }
 
 /*
- * Begins rows of a relation, going to a sink whose file has been begun.
- * Memory is taken from the current context, which must last until
- * bbgw_rowtext_end(); errors until then tell about the row at hand.  Needs a
- * transaction: it looks up output functions.
+ * Size of the present row so far, as text.
+ */
+static inline Size
+line_length(const BbgwRowText *rowtext)
+{
+	return rowtext->row_flushed + (rowtext->text.pos - rowtext->row_start);
+}
+
+static void
+check_line(const BbgwRowText *rowtext)
+{
+	if (unlikely(line_length(rowtext) > MAX_LINE))
+		refuse(rowtext, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+			   psprintf("Its text, with escapes, is longer than the %zu bytes that a line can have.",
+						(Size) MAX_LINE));
+}
+
+static void
+reserve(BbgwRowText *rowtext)
+{
+	rowtext->start = bbgw_sink_reserve(rowtext->sink, BBGW_SINK_CHUNK);
+	rowtext->row_start = rowtext->start;
+	rowtext->text.pos = rowtext->start;
+	rowtext->text.end = rowtext->start + BBGW_SINK_CHUNK;
+}
+
+/*
+ * Hands all text so far to the sink, and gets room for more.
+ */
+static void
+make_room(BbgwText *text, Size room)
+{
+	BbgwRowText *rowtext = (BbgwRowText *) text;
+
+	if (rowtext->row)
+	{
+		check_line(rowtext);
+		rowtext->row_flushed = line_length(rowtext);
+	}
+	bbgw_sink_write(rowtext->sink, rowtext->start,
+					text->pos - rowtext->start);
+	reserve(rowtext);
+	Assert(text->end - text->pos >= (ptrdiff_t) room);
+	rowtext->toast->pause();
+}
+
+static uint8
+alignment(char typalign)
+{
+	switch (typalign)
+	{
+		case TYPALIGN_CHAR:
+			return sizeof(char);
+		case TYPALIGN_SHORT:
+			return ALIGNOF_SHORT;
+		case TYPALIGN_INT:
+			return ALIGNOF_INT;
+		case TYPALIGN_DOUBLE:
+			return ALIGNOF_DOUBLE;
+	}
+	elog(ERROR, "unknown alignment: %c", typalign);
+	return 0;
+}
+
+/*
+ * Begins rows of a relation, going to a sink whose file has been begun, and
+ * which nobody else uses until bbgw_rowtext_end().  Memory is taken from the
+ * current context, which must last as long; errors until then tell about the
+ * row at hand.  Needs a transaction: it looks up types.
  */
 BbgwRowText *
 bbgw_rowtext_begin(Relation rel, const BbgwToast *toast, BbgwSink *sink)
 {
-	TupleDesc	tupdesc = RelationGetDescr(rel);
+	TupleDesc	desc = RelationGetDescr(rel);
 	BbgwRowText *rowtext;
 
 	rowtext = palloc0(offsetof(BbgwRowText, columns) +
-					  tupdesc->natts * sizeof(Column));
+					  desc->natts * sizeof(Column));
 	rowtext->rel = rel;
+	rowtext->desc = desc;
 	rowtext->sink = sink;
 	rowtext->toast = toast;
-	rowtext->multibyte = pg_database_encoding_max_length() > 1;
-	initStringInfo(&rowtext->buf);
-	enlargeStringInfo(&rowtext->buf, FLUSH_SIZE + 2 * PIECE_SIZE + 1024);
+	rowtext->copy = palloc(BLCKSZ);
+	rowtext->whole = palloc(BLCKSZ);
 	rowtext->row_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "backup_bgw row",
 												 ALLOCSET_DEFAULT_SIZES);
-
-	for (int i = 0; i < tupdesc->natts; i++)
+	rowtext->ncolumns = desc->natts;
+	for (int i = 0; i < desc->natts; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(tupdesc, i);
-		Column	   *column = &rowtext->columns[rowtext->ncolumns];
-		Oid			function;
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		Column	   *column = &rowtext->columns[i];
 
-		if (att->attisdropped || att->attgenerated)
-			continue;
-		getTypeOutputInfo(att->atttypid, &function, &column->is_varlena);
-		fmgr_info(function, &column->output);
-		column->is_text = column->output.fn_addr == textout ||
-			column->output.fn_addr == varcharout ||
-			column->output.fn_addr == bpcharout ||
-			column->output.fn_addr == json_out;
-		column->attoff = i;
-		rowtext->ncolumns++;
+		column->len = att->attlen;
+		column->align = alignment(att->attalign);
+		if (!att->attisdropped && !att->attgenerated)
+			column->format = bbgw_format_find(att->atttypid);
 	}
+
+	rowtext->text.more = make_room;
+	rowtext->text.escaped = true;
+	reserve(rowtext);
 
 	rowtext->callback.callback = error_context;
 	rowtext->callback.arg = rowtext;
@@ -172,249 +226,223 @@ bbgw_rowtext_begin(Relation rel, const BbgwToast *toast, BbgwSink *sink)
 }
 
 /*
- * Size of the present row so far, as text.
+ * A varlena as its format wants it: not out of line, not compressed, and, if
+ * it is to be whole, not in a page.
  */
-static Size
-line_length(const BbgwRowText *rowtext)
+static const char *
+unpack(BbgwRowText *rowtext, const BbgwFormat *format, const char *value)
 {
-	return rowtext->row_flushed + rowtext->buf.len - rowtext->row_start;
-}
+	struct varlena *varlena = (struct varlena *) unconstify(char *, value);
 
-/*
- * To be called when so much has been added, or before it is.
- */
-static void
-check_line(const BbgwRowText *rowtext, Size more)
-{
-	if (line_length(rowtext) + more > MAX_LINE)
-		refuse(rowtext, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-			   psprintf("Its text, with escapes, is longer than the %zu bytes that a line can have.",
-						(Size) MAX_LINE));
-}
-
-/*
- * Hands all text so far to the sink.
- */
-static void
-flush(BbgwRowText *rowtext)
-{
-	rowtext->row_flushed = line_length(rowtext);
-	rowtext->row_start = 0;
-	if (rowtext->buf.len > 0)
-		bbgw_sink_write(rowtext->sink, rowtext->buf.data, rowtext->buf.len);
-	resetStringInfo(&rowtext->buf);
-	rowtext->toast->pause();
-}
-
-/*
- * Has any of eight bytes to be looked at: is it a backslash, or below 14?
- * Those are the bytes that are escaped, and some that hardly occur.
- */
-static inline bool
-wants_look(uint64 bytes)
-{
-	const uint64 ones = UINT64CONST(0x0101010101010101);
-	const uint64 highs = ones * 0x80;
-	uint64		backslash = bytes ^ (ones * '\\');
-
-	return (((bytes - ones * 14) & ~bytes) |
-			((backslash - ones) & ~backslash)) & highs;
-}
-
-/*
- * Appends text, escaped, to a buffer that has room for twice its length.  Tells
- * whether there are bytes that are not ASCII, and whether there are null bytes.
- */
-static void
-append_escaped(StringInfo buf, const char *text, Size len, bool *non_ascii,
-			   bool *null_byte)
-{
-	char	   *out = buf->data + buf->len;
-	const char *end = text + len;
-	uint64		seen = 0;
-
-	while (text < end)
+	if (VARATT_IS_EXTERNAL_ONDISK(varlena))
 	{
-		const char *stop = end;
-
-		while (end - text >= (ptrdiff_t) sizeof(uint64))
-		{
-			uint64		bytes;
-
-			memcpy(&bytes, text, sizeof(bytes));
-			if (wants_look(bytes))
-			{
-				stop = text + sizeof(bytes);
-				break;
-			}
-			memcpy(out, &bytes, sizeof(bytes));
-			seen |= bytes;
-			text += sizeof(bytes);
-			out += sizeof(bytes);
-		}
-		for (; text < stop; text++)
-		{
-			unsigned char c = (unsigned char) *text;
-
-			seen |= c;
-			*null_byte |= c == '\0';
-			if (escapes[c])
-			{
-				*out++ = '\\';
-				*out++ = escapes[c];
-			}
-			else
-				*out++ = c;
-		}
+		varlena = bbgw_toast_fetch(rowtext->toast, varlena);
+		/* what was fetched is nobody else's, and long */
+		bbgw_text_room(&rowtext->text, BBGW_TEXT_PAGE);
+		if (!VARATT_IS_COMPRESSED(varlena))
+			return (const char *) varlena;
 	}
-	*non_ascii |= (seen & UINT64CONST(0x8080808080808080)) != 0;
-	buf->len = (int) (out - buf->data);
-}
+	if (VARATT_IS_EXTERNAL(varlena) || VARATT_IS_COMPRESSED(varlena))
+		return (const char *) PG_DETOAST_DATUM_PACKED(PointerGetDatum(varlena));
 
-static void
-append_text(BbgwRowText *rowtext, const Column *column, const char *text,
-			Size len)
-{
-	bool		non_ascii = false;
-	bool		null_byte = false;
-	Size		done = 0;
-
-	while (len - done > PIECE_SIZE)
+	if (format->whole)
 	{
-		check_line(rowtext, len - done);
-		append_escaped(&rowtext->buf, text + done, PIECE_SIZE, &non_ascii,
-					   &null_byte);
-		done += PIECE_SIZE;
-		if (rowtext->buf.len >= FLUSH_SIZE)
-			flush(rowtext);
+		Size		len = VARSIZE_ANY_EXHDR(varlena);
+		char	   *whole = len + VARHDRSZ <= BLCKSZ ? rowtext->whole :
+		palloc(len + VARHDRSZ);
+
+		SET_VARSIZE(whole, len + VARHDRSZ);
+		memcpy(VARDATA(whole), VARDATA_ANY(varlena), len);
+		return whole;
 	}
-	append_escaped(&rowtext->buf, text + done, len - done, &non_ascii,
-				   &null_byte);
-
-	if (null_byte)
-		refuse(rowtext, ERRCODE_DATA_CORRUPTED,
-			   psprintf("Column \"%s\" has text with a null byte.",
-						column_name(rowtext, column)));
-	if (non_ascii && rowtext->multibyte &&
-		!pg_verifymbstr(text, (int) len, true))
-		refuse(rowtext, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-			   psprintf("Column \"%s\" has text that is not valid in encoding %s.",
-						column_name(rowtext, column),
-						GetDatabaseEncodingName()));
+	return (const char *) varlena;
 }
 
-static void
-append_value(BbgwRowText *rowtext, Column *column, Datum value)
+/*
+ * Writes a value, which may be in the page of the row.
+ */
+static inline void
+write_value(BbgwRowText *rowtext, int column, const char *value)
 {
-	/* a value within a value is never out of line */
-	if (column->is_varlena &&
-		VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(value)))
-		value = PointerGetDatum(bbgw_toast_fetch(rowtext->toast,
-												 (struct varlena *) DatumGetPointer(value)));
-	if (column->is_text)
-	{
-		struct varlena *text = PG_DETOAST_DATUM_PACKED(value);
+	BbgwFormat *format = rowtext->columns[column].format;
+	BbgwText   *text = &rowtext->text;
 
-		append_text(rowtext, column, VARDATA_ANY(text),
-					VARSIZE_ANY_EXHDR(text));
+	if (format->put)
+	{
+		text->pos = format->put(format, text->pos, value);
+		return;
+	}
+	if (format->typlen == -1 &&
+		(format->whole || VARATT_IS_1B_E(value) || VARATT_IS_4B_C(value)))
+		value = unpack(rowtext, format, value);
+	format->write(format, text, value);
+	if (unlikely(text->fault != BBGW_TEXT_FINE))
+		refuse_text(rowtext, column);
+}
+
+/*
+ * Writes a value that is not in the row, as the row was there before the
+ * column was.
+ */
+static void
+write_missing(BbgwRowText *rowtext, int i)
+{
+	Column	   *column = &rowtext->columns[i];
+	Form_pg_attribute att = TupleDescAttr(rowtext->desc, i);
+
+	if (!column->missing_known)
+	{
+		column->missing = getmissingattr(rowtext->desc, i + 1,
+										 &column->missing_null);
+		column->missing_known = true;
+	}
+	if (column->missing_null)
+		bbgw_text_plain(&rowtext->text, "\\N", 2);
+	else if (att->attbyval)
+	{
+		Datum		datum;
+
+		store_att_byval(&datum, column->missing, att->attlen);
+		write_value(rowtext, i, (const char *) &datum);
 	}
 	else
-	{
-		char	   *text = OutputFunctionCall(&column->output, value);
-
-		append_text(rowtext, column, text, strlen(text));
-	}
+		write_value(rowtext, i, DatumGetPointer(column->missing));
 }
 
 /*
  * Refuses a row that is too big for a tuple once no value is compressed or out
- * of line.  That can be so only if there are values that are.
+ * of line.  That can be so only if there are values that are out of line.
  */
 static void
 check_tuple(const BbgwRowText *rowtext)
 {
-	TupleDesc	desc = RelationGetDescr(rowtext->rel);
-	TupleTableSlot *slot = rowtext->slot;
-	Size		expanded = 0;
-	Size		len = 0;
+	TupleDesc	desc = rowtext->desc;
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *isnull = palloc(desc->natts * sizeof(bool));
+	Size		len;
 
-	for (int i = 0; i < rowtext->ncolumns; i++)
-	{
-		const Column *column = &rowtext->columns[i];
-		Datum		value = slot->tts_values[column->attoff];
-
-		if (column->is_varlena && !slot->tts_isnull[column->attoff] &&
-			(VARATT_IS_EXTERNAL(DatumGetPointer(value)) ||
-			 VARATT_IS_COMPRESSED(DatumGetPointer(value))))
-			expanded += toast_raw_datum_size(value);
-	}
-	if (expanded < MaxAllocSize / 2)
-		return;
-
+	heap_deform_tuple(rowtext->row, desc, values, isnull);
 	len = HEAPTUPLESIZE +
 		MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(desc->natts));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
-		Datum		value = slot->tts_values[i];
 
-		if (att->attisdropped || slot->tts_isnull[i])
+		if (att->attisdropped || isnull[i])
 			continue;
 		if (att->attlen == -1)
 			len = att_align_nominal(len, att->attalign) +
-				toast_raw_datum_size(value);
+				toast_raw_datum_size(values[i]);
 		else
 			len = att_addlength_datum(att_align_nominal(len, att->attalign),
-									  att->attlen, value);
+									  att->attlen, values[i]);
 	}
 	if (len > MaxAllocSize)
 		refuse(rowtext, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 			   psprintf("Decompressed it has %zu bytes, more than the %zu that a row can have in memory.",
 						len, (Size) MaxAllocSize));
+	pfree(values);
+	pfree(isnull);
 }
 
 /*
- * Appends a row.  The slot's type is that of the relation given at the begin.
- * Output functions are called in a context that is emptied after each row;
- * they may raise errors.
+ * Writes the columns, with separators.
+ */
+static void
+write_columns(BbgwRowText *rowtext)
+{
+	HeapTupleHeader tuple = rowtext->row->t_data;
+	BbgwText   *text = &rowtext->text;
+	bool		has_nulls = (tuple->t_infomask & HEAP_HASNULL) != 0;
+	int			natts = HeapTupleHeaderGetNatts(tuple);
+	uint32		hoff = tuple->t_hoff;
+	uint32		offset = 0;
+	bool		first = true;
+
+	for (int i = 0; i < rowtext->ncolumns; i++)
+	{
+		const Column *column = &rowtext->columns[i];
+		const char *value = NULL;
+
+		/* for anything that is in a page, before looking into that */
+		bbgw_text_room(text, BBGW_TEXT_PAGE);
+		if (column->format)
+		{
+			if (!first)
+				*text->pos++ = '\t';
+			first = false;
+			if (i >= natts)
+			{
+				write_missing(rowtext, i);
+				continue;
+			}
+		}
+
+		tuple = rowtext->row->t_data;
+		if (i < natts && !(has_nulls && att_isnull(i, tuple->t_bits)))
+		{
+			const char *data = (const char *) tuple + hoff;
+
+			/* without padding, as that is zero, begins a short varlena */
+			if (column->len != -1 || data[offset] == 0)
+				offset = TYPEALIGN(column->align, offset);
+			value = data + offset;
+			offset = att_addlength_pointer(offset, column->len, value);
+		}
+
+		if (column->format == NULL)
+			continue;
+		if (value)
+			write_value(rowtext, i, value);
+		else
+		{
+			memcpy(text->pos, "\\N", 2);
+			text->pos += 2;
+		}
+	}
+}
+
+/*
+ * Appends a row, of the type of the relation given at the begin.  It may be in
+ * a page that is pinned.  Formats are called in a context that is emptied
+ * after the row; they may raise errors.
  *
- * The sink, and the pause of the TOAST reader, may materialize the slot.
+ * Whenever text goes to the sink, and when the TOAST reader pauses, others may
+ * call bbgw_rowtext_detach().
  */
 void
-bbgw_rowtext_row(BbgwRowText *rowtext, TupleTableSlot *slot)
+bbgw_rowtext_row(BbgwRowText *rowtext, HeapTuple row)
 {
 	MemoryContext save = MemoryContextSwitchTo(rowtext->row_context);
 
-	rowtext->slot = slot;
-	rowtext->row_start = rowtext->buf.len;
+	rowtext->header = *row;
+	rowtext->row = &rowtext->header;
+	rowtext->row_start = rowtext->text.pos;
 	rowtext->row_flushed = 0;
-	slot_getallattrs(slot);
-	check_tuple(rowtext);
-	for (int i = 0; i < rowtext->ncolumns; i++)
-	{
-		Column	   *column = &rowtext->columns[i];
+	if (HeapTupleHasExternal(row))
+		check_tuple(rowtext);
+	write_columns(rowtext);
+	bbgw_text_char(&rowtext->text, '\n');
+	check_line(rowtext);
 
-		if (rowtext->buf.len >= FLUSH_SIZE)
-			flush(rowtext);
-		/* it may have been materialized */
-		slot_getallattrs(slot);
-
-		if (i > 0)
-			appendStringInfoChar(&rowtext->buf, '\t');
-		if (slot->tts_isnull[column->attoff])
-			appendStringInfoString(&rowtext->buf, "\\N");
-		else
-			append_value(rowtext, column, slot->tts_values[column->attoff]);
-	}
-	appendStringInfoChar(&rowtext->buf, '\n');
-	check_line(rowtext, 0);
-
-	rowtext->slot = NULL;
+	rowtext->row = NULL;
 	MemoryContextSwitchTo(save);
 	MemoryContextReset(rowtext->row_context);
+}
 
-	if (rowtext->buf.len >= FLUSH_SIZE)
-		flush(rowtext);
+/*
+ * The page of the row at hand, if there is one, will be gone.
+ */
+void
+bbgw_rowtext_detach(BbgwRowText *rowtext)
+{
+	HeapTuple	row = rowtext->row;
+
+	if (row == NULL || (char *) row->t_data == rowtext->copy)
+		return;
+	Assert(row->t_len <= BLCKSZ);
+	memcpy(rowtext->copy, row->t_data, row->t_len);
+	row->t_data = (HeapTupleHeader) rowtext->copy;
 }
 
 /*
@@ -423,10 +451,12 @@ bbgw_rowtext_row(BbgwRowText *rowtext, TupleTableSlot *slot)
 void
 bbgw_rowtext_end(BbgwRowText *rowtext)
 {
-	flush(rowtext);
+	bbgw_sink_write(rowtext->sink, rowtext->start,
+					rowtext->text.pos - rowtext->start);
 	error_context_stack = rowtext->callback.previous;
 	MemoryContextDelete(rowtext->row_context);
-	pfree(rowtext->buf.data);
+	pfree(rowtext->copy);
+	pfree(rowtext->whole);
 	pfree(rowtext);
 }
 

@@ -10,7 +10,7 @@
 #ifndef BBGW_ROWTEXT_H
 #define BBGW_ROWTEXT_H
 
-#include "executor/tuptable.h"
+#include "access/htup.h"
 
 #include "archive/sink.h"
 #include "copy/toast.h"
@@ -19,7 +19,8 @@ typedef struct BbgwRowText BbgwRowText;
 
 extern BbgwRowText *bbgw_rowtext_begin(Relation rel, const BbgwToast *toast,
 									   BbgwSink *sink);
-extern void bbgw_rowtext_row(BbgwRowText *rowtext, TupleTableSlot *slot);
+extern void bbgw_rowtext_row(BbgwRowText *rowtext, HeapTuple row);
+extern void bbgw_rowtext_detach(BbgwRowText *rowtext);
 extern void bbgw_rowtext_end(BbgwRowText *rowtext);
 extern void bbgw_rowtext_end_mark(BbgwSink *sink);
 

@@ -13,19 +13,22 @@
  * - before it writes, as a file system may take as long as it likes.  Looking
  *	 around is no remedy then: who comes while a write blocks would wait.
  *
- * In the middle of a row that is copied first.  The scan is begun anew after
- * it, if possible with the locks, and passes over what has been written.  Rows
- * that S sees keep their place as long as there is S.
+ * In the middle of a row that is copied first.  The scan goes on after it, if
+ * possible with the locks: rows that S sees keep their place as long as there
+ * is S.
  *
  * Catalogs, which are read only if the user asks for them, are kept locked to
  * their end (plan.h).
+ *
+ * Pages are read here and not by a scan of the table's access method.  It is
+ * only a page that has to be found again, rows are not copied anywhere, and
+ * nothing is written but hints: no page is pruned, none marked as all-visible.
  *
  * Without the locks VACUUM may cut empty pages off the end of the table.  So
  * then each page is copied (page.c), and read from there.
  *
  * Reads go through a ring of buffers, as those of any big sequential scan, and
- * so leave the working set of others alone.  They write nothing but hints
- * (quiet_scans.c).
+ * so leave the working set of others alone.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -75,10 +78,10 @@ static struct
 	uint64		due;			/* sleep until then */
 	OffsetNumber row;			/* rows of block "next" up to this one are
 								 * written, too */
-	TableScanDesc desc;
-	TupleTableSlot *tuple;
-	TupleTableSlot *copied;		/* for rows of pages that are copied */
-	bool		reading;		/* desc has begun, and was not let go of */
+	Relation	rel;
+	BufferAccessStrategy strategy;
+	BbgwRowText *rowtext;
+	Buffer		buffer;			/* the page of block "next", while pinned */
 	instr_time	looked;
 }			scan;
 
@@ -93,20 +96,18 @@ needs_lock(void)
 
 /*
  * Gives up everything by which the worker could keep others waiting.  What is
- * left of the row at hand can be read all the same, but in its slot it is at
- * another place.
+ * left of the row at hand can be read all the same, but from another place.
  */
 static void
 let_go(void)
 {
 	if (needs_lock())
 		return;
-	if (scan.reading)
+	if (BufferIsValid(scan.buffer))
 	{
-		scan.reading = false;
-		if (!TTS_EMPTY(scan.tuple))
-			ExecMaterializeSlot(scan.tuple);
-		table_rescan(scan.desc, NULL);
+		bbgw_rowtext_detach(scan.rowtext);
+		ReleaseBuffer(scan.buffer);
+		scan.buffer = InvalidBuffer;
 	}
 	bbgw_tablelock_release();
 }
@@ -214,55 +215,110 @@ close_storage(Relation rel)
 }
 
 /*
- * Reads blocks from scan.next to "end", or until the table is let go of.
- *
- * Rows come in the order of pages.  So whenever one of another page comes, all
- * of those before are written.
+ * A row as it lies in a page.
+ */
+static inline void
+set_tuple(HeapTuple tuple, Page page, OffsetNumber row)
+{
+	ItemId		item = PageGetItemId(page, row);
+
+	ItemPointerSet(&tuple->t_self, scan.next, row);
+	tuple->t_tableOid = RelationGetRelid(scan.rel);
+	tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
+	tuple->t_len = ItemIdGetLength(item);
+}
+
+/*
+ * Which rows of a page S sees, of those that have not been written.  The page
+ * is pinned, and locked while it is looked at; rows that have been found stay
+ * as they are while it is pinned.
+ */
+static int
+visible_rows(Snapshot snapshot, OffsetNumber *rows)
+{
+	Page		page;
+	OffsetNumber last;
+	bool		all_visible;
+	int			nrows = 0;
+
+	LockBuffer(scan.buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(scan.buffer);
+	bbgw_test_old_snapshot(snapshot, scan.rel, page);
+	last = PageGetMaxOffsetNumber(page);
+	all_visible = PageIsAllVisible(page) && !snapshot->takenDuringRecovery;
+	for (OffsetNumber row = OffsetNumberNext(scan.row); row <= last; row++)
+	{
+		ItemId		item = PageGetItemId(page, row);
+		HeapTupleData tuple;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		set_tuple(&tuple, page, row);
+		if (all_visible ||
+			HeapTupleSatisfiesVisibility(&tuple, snapshot, scan.buffer))
+			rows[nrows++] = row;
+	}
+	LockBuffer(scan.buffer, BUFFER_LOCK_UNLOCK);
+	return nrows;
+}
+
+/*
+ * Reads what is left of block scan.next, unless the table is let go of
+ * meanwhile: then it is still scan.next.
  */
 static void
-scan_range(BlockNumber end, BbgwRowText *rowtext)
+scan_block(Snapshot snapshot)
 {
-	table_rescan(scan.desc, NULL);
-	heap_setscanlimits(scan.desc, scan.next, end - scan.next);
-	scan.reading = true;
-	while (table_scan_getnextslot(scan.desc, ForwardScanDirection,
-								  scan.tuple))
-	{
-		BlockNumber here = ItemPointerGetBlockNumber(&scan.tuple->tts_tid);
-		OffsetNumber row = ItemPointerGetOffsetNumber(&scan.tuple->tts_tid);
+	OffsetNumber rows[MaxHeapTuplesPerPage];
+	int			nrows;
 
-		if (here != scan.next)
-		{
-			scan.row = InvalidOffsetNumber;
-			advance_to(here);
-			if (!scan.reading)
-				return;
-		}
-		if (row <= scan.row)
-			continue;
-		bbgw_rowtext_row(rowtext, scan.tuple);
-		scan.row = row;
+	scan.buffer = ReadBufferExtended(scan.rel, MAIN_FORKNUM, scan.next,
+									 RBM_NORMAL, scan.strategy);
+	nrows = visible_rows(snapshot, rows);
+	for (int i = 0; i < nrows; i++)
+	{
+		HeapTupleData tuple;
+
+		set_tuple(&tuple, BufferGetPage(scan.buffer), rows[i]);
+		bbgw_rowtext_row(scan.rowtext, &tuple);
+		scan.row = rows[i];
 		if (++scan.unit->rows % ROWS_PER_LOOK == 0)
 			look_around();
-		if (!scan.reading)
+		if (!BufferIsValid(scan.buffer))
 			return;
 	}
-	scan.reading = false;
+	ReleaseBuffer(scan.buffer);
+	scan.buffer = InvalidBuffer;
 	scan.row = InvalidOffsetNumber;
-	advance_to(end);
+	advance_to(scan.next + 1);
+}
+
+/*
+ * Reads blocks from scan.next to "end", or until the table is let go of.
+ */
+static void
+scan_range(BlockNumber end)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+
+	do
+	{
+		scan_block(snapshot);
+		look_around();
+	} while (bbgw_tablelock_held() && scan.next < end);
 }
 
 /*
  * Reads block scan.next without the locks.
  */
 static void
-read_copy(Relation rel, BbgwRowText *rowtext)
+read_copy(void)
 {
 	static PGAlignedBlock block;
 	Page		page = block.data;
 	Snapshot	snapshot = GetActiveSnapshot();
 
-	switch (bbgw_page_read(scan.table, rel, scan.next, page))
+	switch (bbgw_page_read(scan.table, scan.rel, scan.next, page))
 	{
 		case BBGW_PAGE_READ:
 			break;
@@ -280,20 +336,14 @@ read_copy(Relation rel, BbgwRowText *rowtext)
 	}
 	while (scan.row < PageGetMaxOffsetNumber(page))
 	{
-		ItemId		item = PageGetItemId(page, ++scan.row);
 		HeapTupleData tuple;
 
-		if (!ItemIdIsNormal(item))
+		if (!ItemIdIsNormal(PageGetItemId(page, ++scan.row)))
 			continue;
-		tuple.t_len = ItemIdGetLength(item);
-		ItemPointerSet(&tuple.t_self, scan.next, scan.row);
-		tuple.t_tableOid = RelationGetRelid(rel);
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		set_tuple(&tuple, page, scan.row);
 		if (!bbgw_page_sees(snapshot, tuple.t_data))
 			continue;
-		ExecStoreHeapTuple(&tuple, scan.copied, false);
-		bbgw_rowtext_row(rowtext, scan.copied);
-		ExecClearTuple(scan.copied);
+		bbgw_rowtext_row(scan.rowtext, &tuple);
 		scan.unit->rows++;
 	}
 	scan.row = InvalidOffsetNumber;
@@ -302,27 +352,30 @@ read_copy(Relation rel, BbgwRowText *rowtext)
 }
 
 static void
-scan_heap(Relation rel, BbgwRowText *rowtext)
+scan_heap(void)
 {
 	/* its size may be another one since the plan was made */
 	if (scan.table->is_catalog)
-		scan.end = RelationGetNumberOfBlocks(rel);
+		scan.end = RelationGetNumberOfBlocks(scan.rel);
 
+	scan.strategy = GetAccessStrategy(BAS_BULKREAD);
 	while (scan.next < scan.end)
 	{
 		if (bbgw_tablelock_held() || bbgw_tablelock_try(scan.table))
 		{
 			/* pages may have been cut off, but none that S sees rows in */
-			BlockNumber end = Min(scan.end, RelationGetNumberOfBlocks(rel));
+			BlockNumber end = Min(scan.end,
+								  RelationGetNumberOfBlocks(scan.rel));
 
 			if (scan.next < end)
-				scan_range(end, rowtext);
+				scan_range(end);
 			else
 				advance_to(scan.end);
 		}
 		else
-			read_copy(rel, rowtext);
+			read_copy();
 	}
+	FreeAccessStrategy(scan.strategy);
 }
 
 /*
@@ -330,15 +383,25 @@ scan_heap(Relation rel, BbgwRowText *rowtext)
  * the lock.
  */
 static void
-scan_other(BbgwRowText *rowtext)
+scan_other(void)
 {
-	while (table_scan_getnextslot(scan.desc, ForwardScanDirection,
-								  scan.tuple))
+	TupleTableSlot *slot = table_slot_create(scan.rel, NULL);
+	TableScanDesc desc = bbgw_quiet_scan_begin(scan.rel, GetActiveSnapshot());
+
+	while (table_scan_getnextslot(desc, ForwardScanDirection, slot))
 	{
-		bbgw_rowtext_row(rowtext, scan.tuple);
+		bool		ours;
+		HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, true, &ours);
+
+		tuple->t_self = slot->tts_tid;
+		bbgw_rowtext_row(scan.rowtext, tuple);
+		if (ours)
+			heap_freetuple(tuple);
 		scan.unit->rows++;
 		look_around();
 	}
+	table_endscan(desc);
+	ExecDropSingleTupleTableSlot(slot);
 	advance_to(scan.end);
 }
 
@@ -361,8 +424,6 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 		.pause = look_around,
 		.rewritten = table->is_catalog
 	};
-	Relation	rel;
-	BbgwRowText *rowtext;
 
 	memset(&scan, 0, sizeof(scan));
 	scan.backup = backup;
@@ -379,27 +440,21 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 
 	bbgw_sink_begin(sink, bbgw_archive_rows_path(backup, table->heap.oid,
 												 unit->slice));
-	rel = open_storage(&table->heap);
+	scan.rel = open_storage(&table->heap);
 	toast.rel = open_storage(&table->toast);
 	toast.index = open_storage(&table->toast_index);
 
-	rowtext = bbgw_rowtext_begin(rel, &toast, sink);
-	scan.tuple = table_slot_create(rel, NULL);
-	scan.copied = MakeSingleTupleTableSlot(RelationGetDescr(rel),
-										   &TTSOpsHeapTuple);
-	scan.desc = bbgw_quiet_scan_begin(rel, GetActiveSnapshot());
+	scan.rowtext = bbgw_rowtext_begin(scan.rel, &toast, sink);
 	if (table->is_heap)
-		scan_heap(rel, rowtext);
+		scan_heap();
 	else
-		scan_other(rowtext);
-	table_endscan(scan.desc);
-	ExecDropSingleTupleTableSlot(scan.tuple);
-	ExecDropSingleTupleTableSlot(scan.copied);
-	bbgw_rowtext_end(rowtext);
+		scan_other();
+	bbgw_rowtext_end(scan.rowtext);
+	scan.rowtext = NULL;
 
 	close_storage(toast.index);
 	close_storage(toast.rel);
-	close_storage(rel);
+	close_storage(scan.rel);
 	bbgw_tablelock_release();
 	bbgw_release_locks();
 

@@ -1,0 +1,233 @@
+/*-------------------------------------------------------------------------
+ *
+ * format_jsonb.c
+ *	  jsonb.
+ *
+ * The tree is walked as it lies there (utils/jsonb.h): a container is a header,
+ * an entry for each child, and their data one after another.  An entry has the
+ * length of its data, or the offset of their end.  Objects have all keys, then
+ * all values.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+
+#include "format/format.h"
+#include "format/simd.h"
+
+/* What follows the backslash in JSON; 1: \u00xx; 0: not escaped */
+static const char escapes[256] = {
+	[0] = 1,[1] = 1,[2] = 1,[3] = 1,[4] = 1,[5] = 1,[6] = 1,[7] = 1,
+	['\b'] = 'b',
+	['\t'] = 't',
+	['\n'] = 'n',
+	['\v'] = 1,
+	['\f'] = 'f',
+	['\r'] = 'r',
+	[14] = 1,[15] = 1,[16] = 1,[17] = 1,[18] = 1,[19] = 1,[20] = 1,[21] = 1,
+	[22] = 1,[23] = 1,[24] = 1,[25] = 1,[26] = 1,[27] = 1,[28] = 1,[29] = 1,
+	[30] = 1,[31] = 1,
+	['"'] = '"',
+	['\\'] = '\\',
+};
+
+/* Where in a container the next child is */
+typedef struct Cursor
+{
+	const JsonbContainer *container;
+	const char *data;			/* of the first child */
+	uint32		offset;			/* in the data */
+	uint32		entry;
+} Cursor;
+
+static void write_container(BbgwText *text, const JsonbContainer *container);
+
+static void
+open_cursor(Cursor *cursor, const JsonbContainer *container, uint32 nentries)
+{
+	cursor->container = container;
+	cursor->data = (const char *) &container->children[nentries];
+	cursor->offset = 0;
+	cursor->entry = 0;
+}
+
+/*
+ * The next child: its entry, and its data.
+ */
+static JEntry
+next_child(Cursor *cursor, const char **data, uint32 *len)
+{
+	JEntry		entry = cursor->container->children[cursor->entry++];
+
+	*data = cursor->data + cursor->offset;
+	*len = JBE_OFFLENFLD(entry);
+	if (JBE_HAS_OFF(entry))
+		*len -= cursor->offset;
+	cursor->offset += *len;
+	return entry;
+}
+
+/*
+ * How many bytes from there on need no backslash.
+ */
+static Size
+plain_length(const char *string, Size len)
+{
+	Size		n = 0;
+
+	while (len - n >= sizeof(uint64))
+	{
+		uint64		bytes;
+		uint64		quote;
+		uint64		backslash;
+
+		memcpy(&bytes, string + n, sizeof(bytes));
+		quote = bytes ^ (BBGW_ONES * '"');
+		backslash = bytes ^ (BBGW_ONES * '\\');
+		if ((((bytes - BBGW_ONES * ' ') & ~bytes) |
+			 ((quote - BBGW_ONES) & ~quote) |
+			 ((backslash - BBGW_ONES) & ~backslash)) & BBGW_HIGHS)
+			break;
+		n += sizeof(uint64);
+	}
+	while (n < len && escapes[(unsigned char) string[n]] == 0)
+		n++;
+	return n;
+}
+
+static void
+write_escape(BbgwText *text, unsigned char c)
+{
+	char		escape[8];
+
+	if (escapes[c] == 1)
+	{
+		snprintf(escape, sizeof(escape), "\\u%04x", c);
+		bbgw_text_append(text, escape, 6);
+	}
+	else
+	{
+		escape[0] = '\\';
+		escape[1] = escapes[c];
+		bbgw_text_append(text, escape, 2);
+	}
+}
+
+static void
+write_string(BbgwText *text, const char *string, Size len)
+{
+	bbgw_text_char(text, '"');
+	for (;;)
+	{
+		Size		plain = plain_length(string, len);
+
+		if (plain > 0)
+			bbgw_text_append(text, string, plain);
+		if (plain == len)
+			break;
+		write_escape(text, (unsigned char) string[plain]);
+		string += plain + 1;
+		len -= plain + 1;
+	}
+	bbgw_text_char(text, '"');
+}
+
+static void
+write_child(BbgwText *text, Cursor *cursor)
+{
+	const char *data;
+	uint32		len;
+	uint32		start = cursor->offset;
+	JEntry		entry = next_child(cursor, &data, &len);
+
+	/* these two are aligned, and the length has what that takes */
+	if (JBE_ISCONTAINER(entry))
+		write_container(text, (const JsonbContainer *)
+						(cursor->data + INTALIGN(start)));
+	else if (JBE_ISNUMERIC(entry))
+		bbgw_format_numeric(NULL, text, cursor->data + INTALIGN(start));
+	else if (JBE_ISSTRING(entry))
+		write_string(text, data, len);
+	else if (JBE_ISBOOL_TRUE(entry))
+		bbgw_text_plain(text, "true", 4);
+	else if (JBE_ISBOOL_FALSE(entry))
+		bbgw_text_plain(text, "false", 5);
+	else if (JBE_ISNULL(entry))
+		bbgw_text_plain(text, "null", 4);
+	else
+		elog(ERROR, "unknown kind of jsonb entry: %x", entry);
+}
+
+static void
+write_object(BbgwText *text, const JsonbContainer *container)
+{
+	uint32		npairs = JsonContainerSize(container);
+	Cursor		keys;
+	Cursor		values;
+
+	open_cursor(&keys, container, 2 * npairs);
+	open_cursor(&values, container, 2 * npairs);
+	for (uint32 i = 0; i < npairs; i++)
+	{
+		const char *data;
+		uint32		len;
+
+		(void) next_child(&values, &data, &len);
+	}
+
+	bbgw_text_char(text, '{');
+	for (uint32 i = 0; i < npairs; i++)
+	{
+		if (i > 0)
+			bbgw_text_plain(text, ", ", 2);
+		write_child(text, &keys);
+		bbgw_text_plain(text, ": ", 2);
+		write_child(text, &values);
+	}
+	bbgw_text_char(text, '}');
+}
+
+static void
+write_container(BbgwText *text, const JsonbContainer *container)
+{
+	uint32		nelements = JsonContainerSize(container);
+	Cursor		elements;
+
+	check_stack_depth();
+	if (JsonContainerIsObject(container))
+	{
+		write_object(text, container);
+		return;
+	}
+
+	open_cursor(&elements, container, nelements);
+	/* a scalar is in an array that does not show */
+	if (!JsonContainerIsScalar(container))
+		bbgw_text_char(text, '[');
+	for (uint32 i = 0; i < nelements; i++)
+	{
+		if (i > 0)
+			bbgw_text_plain(text, ", ", 2);
+		write_child(text, &elements);
+	}
+	if (!JsonContainerIsScalar(container))
+		bbgw_text_char(text, ']');
+}
+
+static void
+write_jsonb(BbgwFormat *format, BbgwText *text, const char *value)
+{
+	write_container(text, &((const Jsonb *) value)->root);
+}
+
+const BbgwFormatKind bbgw_format_jsonbs[] = {
+	BBGW_FORMAT_WRITE(jsonb_out, -1, write_jsonb, false, true, NULL),
+	{0}
+};

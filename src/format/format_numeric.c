@@ -1,0 +1,170 @@
+/*-------------------------------------------------------------------------
+ *
+ * format_numeric.c
+ *	  numeric.
+ *
+ * How a numeric is stored is private to the server's numeric.c, but it will
+ * stay: pg_upgrade takes tables over as they are.  A header of one or two
+ * 16-bit words, then digits of base 10000, 16 bits each, most significant
+ * first, without zeros at either end.  The first has the value of
+ * 10000^weight.  "dscale" is how many decimal digits are shown behind the
+ * point.
+ *
+ * The first word, from its high bits on:
+ *
+ *	 00, 01		positive, negative; 14 bits of dscale; the next word is the
+ *				weight
+ *	 10			sign, 6 bits of dscale, 7 bits of weight, which has a sign
+ *	 1100, 1101, 1111	NaN, Infinity, -Infinity
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/fmgrprotos.h"
+
+#include "format/digits.h"
+#include "format/format.h"
+
+#define DIGITS_PER_WORD 4
+
+/* text up to this length is written in one go */
+#define SHORT_TEXT BLCKSZ
+
+typedef struct Number
+{
+	bool		negative;
+	int			weight;
+	int			dscale;
+	int			ndigits;
+	const char *digits;
+} Number;
+
+static inline int
+digit(const Number *number, int i)
+{
+	return i >= 0 && i < number->ndigits ?
+		bbgw_load_int16(number->digits + i * sizeof(int16)) : 0;
+}
+
+/*
+ * The text of a number, in at most text_size() bytes.  Returns its end.
+ */
+static char *
+put_number(char *out, const Number *number)
+{
+	int			i = 0;
+
+	if (number->negative)
+		*out++ = '-';
+
+	/* before the point, without zeros at the beginning */
+	if (number->weight < 0)
+	{
+		*out++ = '0';
+		i = number->weight + 1;
+	}
+	else
+	{
+		char		first[DIGITS_PER_WORD];
+		int			value = digit(number, 0);
+		int			zeros = (value < 1000) + (value < 100) + (value < 10);
+
+		bbgw_put_four(first, value);
+		memcpy(out, first + zeros, DIGITS_PER_WORD - zeros);
+		out += DIGITS_PER_WORD - zeros;
+		for (i = 1; i <= number->weight; i++)
+			out = bbgw_put_four(out, digit(number, i));
+	}
+
+	/* behind it; the last word may have more digits than are shown */
+	if (number->dscale > 0)
+	{
+		char	   *end;
+
+		*out++ = '.';
+		end = out + number->dscale;
+		while (out < end)
+			out = bbgw_put_four(out, digit(number, i++));
+		out = end;
+	}
+	return out;
+}
+
+static inline Size
+text_size(const Number *number)
+{
+	return (Size) (Max(number->weight, 0) + 1) * DIGITS_PER_WORD +
+		number->dscale + DIGITS_PER_WORD + 2;
+}
+
+static void
+write_special(BbgwText *text, unsigned header)
+{
+	switch (header & 0xF000)
+	{
+		case 0xC000:
+			bbgw_text_plain(text, "NaN", 3);
+			break;
+		case 0xD000:
+			bbgw_text_plain(text, "Infinity", 8);
+			break;
+		case 0xF000:
+			bbgw_text_plain(text, "-Infinity", 9);
+			break;
+		default:
+			elog(ERROR, "unknown kind of numeric: %x", header);
+	}
+}
+
+/*
+ * Writes a numeric, wherever it is stored.
+ */
+void
+bbgw_format_numeric(BbgwFormat *format, BbgwText *text, const char *value)
+{
+	const char *data = VARDATA_ANY(value);
+	int			len = (int) VARSIZE_ANY_EXHDR(value);
+	unsigned	header = bbgw_load_uint16(data);
+	Number		number;
+
+	if ((header & 0xC000) == 0xC000)
+	{
+		write_special(text, header);
+		return;
+	}
+	if (header & 0x8000)
+	{
+		number.negative = (header & 0x2000) != 0;
+		number.dscale = (header & 0x1F80) >> 7;
+		number.weight = (int) (header & 0x3F) - (int) (header & 0x40);
+		number.digits = data + sizeof(uint16);
+		number.ndigits = (len - (int) sizeof(uint16)) / (int) sizeof(int16);
+	}
+	else
+	{
+		number.negative = (header & 0x4000) != 0;
+		number.dscale = header & 0x3FFF;
+		number.weight = bbgw_load_int16(data + sizeof(uint16));
+		number.digits = data + 2 * sizeof(uint16);
+		number.ndigits = (len - 2 * (int) sizeof(uint16)) / (int) sizeof(int16);
+	}
+
+	if (likely(text_size(&number) <= SHORT_TEXT))
+		text->pos = put_number(bbgw_text_room(text, SHORT_TEXT), &number);
+	else
+	{
+		char	   *start = palloc(text_size(&number));
+		char	   *end = put_number(start, &number);
+
+		bbgw_text_append(text, start, end - start);
+		pfree(start);
+	}
+}
+
+const BbgwFormatKind bbgw_format_numerics[] = {
+	BBGW_FORMAT_WRITE(numeric_out, -1, bbgw_format_numeric, true, false, NULL),
+	{0}
+};
