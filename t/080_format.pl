@@ -92,7 +92,7 @@ my @types = (
 		'4713-11-24 BC',
 		'0001-01-01',
 		'0001-12-31 BC',
-		'0044-02-29 BC',
+		'0045-02-29 BC',
 		'9999-12-31',
 		'10000-01-01',
 		'2000-02-29',
@@ -283,7 +283,7 @@ sub type_sql
 		UPDATE $table SET d = v;
 		INSERT INTO $table (before, a) SELECT 'all', array_agg(v ORDER BY id) FROM $table;
 		INSERT INTO $table (before, a) SELECT repeat('x', id % 17), ARRAY[v, NULL, v] FROM $table WHERE a IS NULL AND id % 3 = 0;
-		INSERT INTO $table (before, a) SELECT 'empty', '{}' UNION ALL SELECT 'null', '{NULL}';
+		INSERT INTO $table (before, a) VALUES ('empty', '{}'), ('null', '{NULL}');
 		INSERT INTO $table (before, a) SELECT 'dims', array_fill(v, ARRAY[2, 1, 3], ARRAY[-5, 0, 1]) FROM $table WHERE v IS NOT NULL LIMIT 3;
 		INSERT INTO $table (before, a) SELECT 'dims', ARRAY[[v, v], [NULL, v]] FROM $table WHERE v IS NOT NULL LIMIT 3;
 		UPDATE $table SET da = a::text::d_$number\[], ad = a;};
@@ -299,7 +299,7 @@ my $tables = q{
 	ALTER TABLE dropped DROP c;
 	INSERT INTO dropped (a, d, e) SELECT i, 'new', NULL FROM generate_series(1, 50) i;
 	CREATE TABLE generated (a int, b int GENERATED ALWAYS AS (a * 2) STORED, c text);
-	INSERT INTO generated SELECT i, repeat('c', i) FROM generate_series(1, 50) i;
+	INSERT INTO generated (a, c) SELECT i, repeat('c', i) FROM generate_series(1, 50) i;
 	CREATE TABLE vectors AS SELECT '1 2 -3'::int2vector AS i, ''::oidvector AS o;
 	CREATE TABLE none ();
 	INSERT INTO none DEFAULT VALUES;
