@@ -362,7 +362,7 @@ write_columns(BbgwRowText *rowtext)
 	for (int i = 0; i < rowtext->ncolumns; i++)
 	{
 		const Column *column = &rowtext->columns[i];
-		const char *value = NULL;
+		const char *value;
 
 		/* for anything that is in a page, before looking into that */
 		bbgw_text_room(text, BBGW_TEXT_PAGE);
@@ -371,34 +371,38 @@ write_columns(BbgwRowText *rowtext)
 			if (!first)
 				*text->pos++ = '\t';
 			first = false;
-			if (i >= natts)
-			{
+		}
+		if (unlikely(i >= natts))
+		{
+			if (column->format)
 				write_missing(rowtext, i);
-				continue;
-			}
+			continue;
 		}
 
 		tuple = rowtext->row->t_data;
-		if (i < natts && !(has_nulls && att_isnull(i, tuple->t_bits)))
+		if (has_nulls && att_isnull(i, tuple->t_bits))
 		{
-			const char *data = (const char *) tuple + hoff;
-
-			/* without padding, as that is zero, begins a short varlena */
-			if (column->len != -1 || data[offset] == 0)
-				offset = TYPEALIGN(column->align, offset);
-			value = data + offset;
-			offset = att_addlength_pointer(offset, column->len, value);
-		}
-
-		if (column->format == NULL)
+			if (column->format)
+			{
+				memcpy(text->pos, "\\N", 2);
+				text->pos += 2;
+			}
 			continue;
-		if (value)
-			write_value(rowtext, i, value);
-		else
-		{
-			memcpy(text->pos, "\\N", 2);
-			text->pos += 2;
 		}
+
+		/* without padding, which is zeros, begins a short varlena */
+		value = (const char *) tuple + hoff + offset;
+		if (column->len != -1 || *value == 0)
+		{
+			offset = TYPEALIGN(column->align, offset);
+			value = (const char *) tuple + hoff + offset;
+		}
+		if (column->len > 0)
+			offset += column->len;
+		else
+			offset = att_addlength_pointer(offset, column->len, value);
+		if (column->format)
+			write_value(rowtext, i, value);
 	}
 }
 

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/bytea.h"
 #include "utils/fmgrprotos.h"
@@ -54,12 +55,12 @@ put_hex4(char *out, const char *in)
 	memcpy(out, &wide, sizeof(wide));
 }
 
-static char *
+static inline char *
 put_hex(char *out, const char *in, Size len)
 {
 	static const char digits[] = "0123456789abcdef";
 
-#ifdef __SSE2__
+#ifdef BBGW_SSE2
 	for (; len >= 16; len -= 16, in += 16, out += 32)
 	{
 		const __m128i low = _mm_set1_epi8(0x0F);
@@ -121,17 +122,18 @@ begin_bytea(BbgwFormat *format, Oid type)
 static char *
 put_uuid(BbgwFormat *format, char *out, const char *value)
 {
-	put_hex4(out, value);
+	char		digits[2 * UUID_LEN];
+
+	(void) put_hex(digits, value, UUID_LEN);
+	memcpy(out, digits, 8);
 	out[8] = '-';
-	put_hex4(out + 9, value + 4);
-	/* two groups of four digits */
-	memmove(out + 14, out + 13, 4);
+	memcpy(out + 9, digits + 8, 4);
 	out[13] = '-';
+	memcpy(out + 14, digits + 12, 4);
 	out[18] = '-';
-	put_hex4(out + 19, value + 8);
-	memmove(out + 24, out + 23, 4);
+	memcpy(out + 19, digits + 16, 4);
 	out[23] = '-';
-	put_hex4(out + 28, value + 12);
+	memcpy(out + 24, digits + 20, 12);
 	return out + 36;
 }
 

@@ -53,22 +53,41 @@ put_word(char *out, const char *word)
 /*
  * Year, month and day, as of a Julian day.  Tells whether that is before
  * Christ.
+ *
+ * Years begin in March here, so that leap days are at the end; then months
+ * have their days in a pattern of five, 153 days.  Days are counted in eras of
+ * 400 years, which all have the same number of days.
  */
 static char *
 put_day(char *out, int julian, bool *bc)
 {
-	int			year;
-	int			month;
-	int			day;
+	/* from March of the year 0, after eras enough to be positive */
+	const uint32 days_per_era = 146097;
+	const uint32 eras = 100;
+	uint64		days = (uint64) ((int64) julian - 1721120 + (int64) eras * days_per_era);
+	uint32		era = (uint32) (days / days_per_era);
+	uint32		day = (uint32) (days % days_per_era);
+	uint32		year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	uint32		day_of_year = day - (365 * year + year / 4 - year / 100);
+	uint32		month = (5 * day_of_year + 2) / 153;
+	int			y = (int) (year + era * 400) - (int) (eras * 400);
 
-	j2date(julian, &year, &month, &day);
-	*bc = year <= 0;
-	if (*bc)
-		year = 1 - year;
-	if (year < 10000)
-		out = bbgw_put_four(out, year);
+	day = day_of_year - (153 * month + 2) / 5 + 1;
+	if (month < 10)
+		month += 3;
 	else
-		out += pg_ultoa_n(year, out);
+	{
+		month -= 9;
+		y++;
+	}
+
+	*bc = y <= 0;
+	if (*bc)
+		y = 1 - y;
+	if (y < 10000)
+		out = bbgw_put_four(out, y);
+	else
+		out += pg_ultoa_n(y, out);
 	*out++ = '-';
 	out = bbgw_put_two(out, month);
 	*out++ = '-';

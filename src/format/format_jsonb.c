@@ -22,6 +22,9 @@
 #include "format/format.h"
 #include "format/simd.h"
 
+/* strings are taken in pieces of this size */
+#define PIECE_SIZE BLCKSZ
+
 /* What follows the backslash in JSON; 1: \u00xx; 0: not escaped */
 static const char escapes[256] = {
 	[0] = 1,[1] = 1,[2] = 1,[3] = 1,[4] = 1,[5] = 1,[6] = 1,[7] = 1,
@@ -75,30 +78,32 @@ next_child(Cursor *cursor, const char **data, uint32 *len)
 }
 
 /*
- * How many bytes from there on need no backslash.
+ * Copies what needs no backslash, neither here nor in COPY, to where there is
+ * room for "len" and 16 bytes more.  Returns how many bytes that were.
  */
-static Size
-plain_length(const char *string, Size len)
+static inline Size
+copy_plain(char *out, const char *in, Size len, bool *non_ascii)
 {
+	BbgwBytes	seen = bbgw_bytes_zero();
 	Size		n = 0;
 
-	while (len - n >= sizeof(uint64))
+	while (len - n >= sizeof(BbgwBytes))
 	{
-		uint64		bytes;
-		uint64		quote;
-		uint64		backslash;
+		BbgwBytes	bytes = bbgw_bytes_load(in + n);
+		int			plain = bbgw_bytes_plain_json(bytes);
 
-		memcpy(&bytes, string + n, sizeof(bytes));
-		quote = bytes ^ (BBGW_ONES * '"');
-		backslash = bytes ^ (BBGW_ONES * '\\');
-		if ((((bytes - BBGW_ONES * ' ') & ~bytes) |
-			 ((quote - BBGW_ONES) & ~quote) |
-			 ((backslash - BBGW_ONES) & ~backslash)) & BBGW_HIGHS)
+		bbgw_bytes_store(out + n, bytes);
+		seen = bbgw_bytes_or(seen, bytes);
+		n += plain;
+		if (plain < (int) sizeof(BbgwBytes))
 			break;
-		n += sizeof(uint64);
 	}
-	while (n < len && escapes[(unsigned char) string[n]] == 0)
-		n++;
+	*non_ascii |= bbgw_bytes_non_ascii(seen);
+	for (; n < len && escapes[(unsigned char) in[n]] == 0; n++)
+	{
+		*non_ascii |= IS_HIGHBIT_SET(in[n]);
+		out[n] = in[n];
+	}
 	return n;
 }
 
@@ -123,23 +128,28 @@ write_escape(BbgwText *text, unsigned char c)
 static void
 write_string(BbgwText *text, const char *string, Size len)
 {
-	bbgw_text_char(text, '"');
-	for (;;)
-	{
-		Size		plain = plain_length(string, len);
+	const char *in = string;
+	const char *end = string + len;
+	bool		non_ascii = false;
 
-		if (plain > 0)
-			bbgw_text_append(text, string, plain);
-		if (plain == len)
-			break;
-		write_escape(text, (unsigned char) string[plain]);
-		string += plain + 1;
-		len -= plain + 1;
+	bbgw_text_char(text, '"');
+	while (in < end)
+	{
+		Size		piece = Min((Size) (end - in), PIECE_SIZE);
+		char	   *out = bbgw_text_room(text, piece + sizeof(BbgwBytes));
+		Size		plain = copy_plain(out, in, piece, &non_ascii);
+
+		text->pos += plain;
+		in += plain;
+		if (plain < piece)
+			write_escape(text, (unsigned char) *in++);
 	}
 	bbgw_text_char(text, '"');
+	if (non_ascii)
+		bbgw_text_verify(text, string, len);
 }
 
-static void
+static inline void
 write_child(BbgwText *text, Cursor *cursor)
 {
 	const char *data;

@@ -42,53 +42,53 @@ typedef struct Number
 	const char *digits;
 } Number;
 
-static inline int
-digit(const Number *number, int i)
+/*
+ * So many words of digits from the i-th on, those that are not there being
+ * zero.
+ */
+static inline char *
+put_words(char *out, const Number *number, int i, int n)
 {
-	return i >= 0 && i < number->ndigits ?
-		bbgw_load_int16(number->digits + i * sizeof(int16)) : 0;
+	for (; n > 0 && i < 0; n--, i++)
+		out = bbgw_put_four(out, 0);
+	for (; n > 0 && i < number->ndigits; n--, i++)
+		out = bbgw_put_four(out, bbgw_load_uint16(number->digits + 2 * i));
+	for (; n > 0; n--)
+		out = bbgw_put_four(out, 0);
+	return out;
 }
 
 /*
  * The text of a number, in at most text_size() bytes.  Returns its end.
  */
-static char *
+static inline char *
 put_number(char *out, const Number *number)
 {
-	int			i = 0;
-
 	if (number->negative)
 		*out++ = '-';
 
 	/* before the point, without zeros at the beginning */
-	if (number->weight < 0)
-	{
+	if (number->weight < 0 || number->ndigits == 0)
 		*out++ = '0';
-		i = number->weight + 1;
-	}
 	else
 	{
-		char		first[DIGITS_PER_WORD];
-		int			value = digit(number, 0);
-		int			zeros = (value < 1000) + (value < 100) + (value < 10);
+		unsigned	first = bbgw_load_uint16(number->digits);
+		char		word[2 * DIGITS_PER_WORD] = {0};
+		int			zeros = (first < 1000) + (first < 100) + (first < 10);
 
-		bbgw_put_four(first, value);
-		memcpy(out, first + zeros, DIGITS_PER_WORD - zeros);
-		out += DIGITS_PER_WORD - zeros;
-		for (i = 1; i <= number->weight; i++)
-			out = bbgw_put_four(out, digit(number, i));
+		bbgw_put_four(word, first);
+		memcpy(out, word + zeros, DIGITS_PER_WORD);
+		out = put_words(out + DIGITS_PER_WORD - zeros, number, 1,
+						number->weight);
 	}
 
 	/* behind it; the last word may have more digits than are shown */
 	if (number->dscale > 0)
 	{
-		char	   *end;
-
 		*out++ = '.';
-		end = out + number->dscale;
-		while (out < end)
-			out = bbgw_put_four(out, digit(number, i++));
-		out = end;
+		(void) put_words(out, number, number->weight + 1,
+						 (number->dscale + DIGITS_PER_WORD - 1) / DIGITS_PER_WORD);
+		out += number->dscale;
 	}
 	return out;
 }

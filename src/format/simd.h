@@ -20,6 +20,7 @@
 #define BBGW_PORTABLE_BYTES
 #elif defined(__x86_64__) || defined(_M_AMD64)
 #include <emmintrin.h>
+#define BBGW_SSE2
 typedef __m128i BbgwBytes;
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 #include <arm_neon.h>
@@ -45,6 +46,26 @@ bbgw_special8(uint64 bytes)
 			((backslash - BBGW_ONES) & ~backslash)) & BBGW_HIGHS;
 }
 
+/*
+ * The same for a quote, a backslash, and what is below a space.
+ */
+static inline uint64
+bbgw_special_json8(uint64 bytes)
+{
+	uint64		quote = bytes ^ (BBGW_ONES * '"');
+	uint64		backslash = bytes ^ (BBGW_ONES * '\\');
+
+	return (((bytes - BBGW_ONES * ' ') & ~bytes) |
+			((quote - BBGW_ONES) & ~quote) |
+			((backslash - BBGW_ONES) & ~backslash)) & BBGW_HIGHS;
+}
+
+/*
+ * Further down, bbgw_bytes_plain() tells how many bytes come before the first
+ * one that COPY escapes, and bbgw_bytes_plain_json() how many before one that
+ * JSON does; 16: there is none.  It may be less, but then by bytes that need
+ * not be escaped.
+ */
 #ifdef BBGW_PORTABLE_BYTES
 
 typedef struct BbgwBytes
@@ -89,13 +110,20 @@ bbgw_bytes_non_ascii(BbgwBytes bytes)
 	return ((bytes.half[0] | bytes.half[1]) & BBGW_HIGHS) != 0;
 }
 
-/* How many bytes can be taken as they are; 16: all.  May be too few. */
 static inline int
 bbgw_bytes_plain(BbgwBytes bytes)
 {
 	if (bbgw_special8(bytes.half[0]))
 		return 0;
 	return bbgw_special8(bytes.half[1]) ? 8 : 16;
+}
+
+static inline int
+bbgw_bytes_plain_json(BbgwBytes bytes)
+{
+	if (bbgw_special_json8(bytes.half[0]))
+		return 0;
+	return bbgw_special_json8(bytes.half[1]) ? 8 : 16;
 }
 
 #elif defined(__ARM_NEON)
@@ -111,16 +139,29 @@ bbgw_bytes_non_ascii(BbgwBytes bytes)
 	return vmaxvq_u8(bytes) >= 0x80;
 }
 
+/* the first byte of ones that are all bits or none */
+static inline int
+bbgw_bytes_first(uint8x16_t found)
+{
+	uint8x8_t	narrow = vshrn_n_u16(vreinterpretq_u16_u8(found), 4);
+	uint64		nibbles = vget_lane_u64(vreinterpret_u64_u8(narrow), 0);
+
+	return nibbles == 0 ? 16 : __builtin_ctzll(nibbles) >> 2;
+}
+
 static inline int
 bbgw_bytes_plain(BbgwBytes bytes)
 {
-	uint8x16_t	special = vorrq_u8(vcltq_u8(bytes, vdupq_n_u8(14)),
-								   vceqq_u8(bytes, vdupq_n_u8('\\')));
-	uint64		nibbles;
+	return bbgw_bytes_first(vorrq_u8(vcltq_u8(bytes, vdupq_n_u8(14)),
+									 vceqq_u8(bytes, vdupq_n_u8('\\'))));
+}
 
-	/* four bits for each byte */
-	nibbles = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(special), 4)), 0);
-	return nibbles == 0 ? 16 : __builtin_ctzll(nibbles) >> 2;
+static inline int
+bbgw_bytes_plain_json(BbgwBytes bytes)
+{
+	return bbgw_bytes_first(vorrq_u8(vorrq_u8(vcltq_u8(bytes, vdupq_n_u8(' ')),
+											  vceqq_u8(bytes, vdupq_n_u8('"'))),
+									 vceqq_u8(bytes, vdupq_n_u8('\\'))));
 }
 
 #else
@@ -136,15 +177,34 @@ bbgw_bytes_non_ascii(BbgwBytes bytes)
 	return _mm_movemask_epi8(bytes) != 0;
 }
 
+/* those below or equal to a limit, unsigned */
+#define bbgw_bytes_upto(bytes, limit) \
+	_mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(limit)), bytes)
+#define bbgw_bytes_equal(bytes, c) _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c))
+
+static inline int
+bbgw_bytes_first(__m128i found)
+{
+	int			mask = _mm_movemask_epi8(found);
+
+	return mask == 0 ? 16 : __builtin_ctz(mask);
+}
+
 static inline int
 bbgw_bytes_plain(BbgwBytes bytes)
 {
-	__m128i		low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(13)),
-									 bytes);
-	__m128i		backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
-	int			mask = _mm_movemask_epi8(_mm_or_si128(low, backslash));
+	return bbgw_bytes_first(_mm_or_si128(bbgw_bytes_upto(bytes, 13),
+										 bbgw_bytes_equal(bytes, '\\')));
+}
 
-	return mask == 0 ? 16 : __builtin_ctz(mask);
+static inline int
+bbgw_bytes_plain_json(BbgwBytes bytes)
+{
+	__m128i		quote = _mm_or_si128(bbgw_bytes_equal(bytes, '"'),
+									 bbgw_bytes_equal(bytes, '\\'));
+
+	return bbgw_bytes_first(_mm_or_si128(bbgw_bytes_upto(bytes, ' ' - 1),
+										 quote));
 }
 
 #endif

@@ -153,10 +153,21 @@ bbgw_text_append(BbgwText *text, const char *data, Size len)
 		done += piece;
 	} while (done < len);
 
+	if (non_ascii)
+		bbgw_text_verify(text, data, len);
 	if (unlikely(null_byte))
 		text->fault = BBGW_TEXT_NULL_BYTE;
-	else if (non_ascii && pg_database_encoding_max_length() > 1 &&
-			 !pg_verifymbstr(data, (int) len, true))
+}
+
+/*
+ * To be called for text that was put to its place directly, if it has
+ * characters that are not ASCII: leaves in text->fault what is wrong with it.
+ */
+void
+bbgw_text_verify(BbgwText *text, const char *data, Size len)
+{
+	if (text->escaped && pg_database_encoding_max_length() > 1 &&
+		!pg_verifymbstr(data, (int) len, true))
 		text->fault = BBGW_TEXT_INVALID;
 }
 

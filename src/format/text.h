@@ -41,7 +41,7 @@ typedef struct BbgwText
 	char	   *pos;
 	char	   *end;
 	void		(*more) (struct BbgwText *text, Size room);
-	bool		escaped;		/* as COPY does; without, nothing is checked */
+	bool		escaped;		/* as COPY does; if not, nothing is verified */
 	BbgwTextFault fault;		/* the last one found */
 } BbgwText;
 
@@ -84,6 +84,7 @@ bbgw_text_plain(BbgwText *text, const char *data, Size len)
 }
 
 extern void bbgw_text_append(BbgwText *text, const char *data, Size len);
+extern void bbgw_text_verify(BbgwText *text, const char *data, Size len);
 extern BbgwMemoryText *bbgw_text_in_memory(void);
 
 #endif							/* BBGW_TEXT_H */
