@@ -232,30 +232,30 @@ bbgw_rowtext_begin(Relation rel, const BbgwToast *toast, BbgwSink *sink)
 static const char *
 unpack(BbgwRowText *rowtext, const BbgwFormat *format, const char *value)
 {
-	struct varlena *varlena = (struct varlena *) unconstify(char *, value);
+	struct varlena *stored = (struct varlena *) unconstify(char *, value);
 
-	if (VARATT_IS_EXTERNAL_ONDISK(varlena))
+	if (VARATT_IS_EXTERNAL_ONDISK(stored))
 	{
-		varlena = bbgw_toast_fetch(rowtext->toast, varlena);
+		stored = bbgw_toast_fetch(rowtext->toast, stored);
 		/* what was fetched is nobody else's, and long */
 		bbgw_text_room(&rowtext->text, BBGW_TEXT_PAGE);
-		if (!VARATT_IS_COMPRESSED(varlena))
-			return (const char *) varlena;
+		if (!VARATT_IS_COMPRESSED(stored))
+			return (const char *) stored;
 	}
-	if (VARATT_IS_EXTERNAL(varlena) || VARATT_IS_COMPRESSED(varlena))
-		return (const char *) PG_DETOAST_DATUM_PACKED(PointerGetDatum(varlena));
+	if (VARATT_IS_EXTERNAL(stored) || VARATT_IS_COMPRESSED(stored))
+		return (const char *) PG_DETOAST_DATUM_PACKED(PointerGetDatum(stored));
 
 	if (format->whole)
 	{
-		Size		len = VARSIZE_ANY_EXHDR(varlena);
+		Size		len = VARSIZE_ANY_EXHDR(stored);
 		char	   *whole = len + VARHDRSZ <= BLCKSZ ? rowtext->whole :
 		palloc(len + VARHDRSZ);
 
 		SET_VARSIZE(whole, len + VARHDRSZ);
-		memcpy(VARDATA(whole), VARDATA_ANY(varlena), len);
+		memcpy(VARDATA(whole), VARDATA_ANY(stored), len);
 		return whole;
 	}
-	return (const char *) varlena;
+	return (const char *) stored;
 }
 
 /*
