@@ -132,6 +132,21 @@ bbgw_file_write(File file, const void *data, int amount, off_t offset,
 #include "varatt.h"
 #endif
 
+/* 17 added streams of pages that are read ahead; before, there is none */
+#if PG_VERSION_NUM < 170000
+typedef struct ReadStream ReadStream;
+
+#define READ_STREAM_SEQUENTIAL 0
+#define READ_STREAM_FULL	   0
+#define read_stream_begin_relation(flags, strategy, rel, fork, callback, \
+								   callback_arg, per_buffer) \
+	((void) (callback), (ReadStream *) NULL)
+#define read_stream_next_buffer(stream, per_buffer) InvalidBuffer
+#define read_stream_end(stream) ((void) 0)
+#else
+#include "storage/read_stream.h"
+#endif
+
 /* 17 dropped old_snapshot_threshold */
 #if PG_VERSION_NUM < 170000
 #include "storage/bufmgr.h"

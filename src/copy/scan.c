@@ -82,6 +82,9 @@ static struct
 	BufferAccessStrategy strategy;
 	BbgwRowText *rowtext;
 	Buffer		buffer;			/* the page of block "next", while pinned */
+	ReadStream *stream;			/* pages from there on, or NULL */
+	BlockNumber ahead;			/* what the stream reads next, */
+	BlockNumber ahead_end;		/* up to here */
 	instr_time	looked;
 }			scan;
 
@@ -92,6 +95,26 @@ static bool
 needs_lock(void)
 {
 	return !scan.table->is_heap || scan.table->is_catalog;
+}
+
+/*
+ * What a stream is to read, one block after another.
+ */
+static BlockNumber
+next_ahead(ReadStream *stream, void *private, void *per_buffer)
+{
+	return scan.ahead < scan.ahead_end ? scan.ahead++ : InvalidBlockNumber;
+}
+
+/*
+ * Gives up the pages that have been read ahead.
+ */
+static void
+end_stream(void)
+{
+	if (scan.stream)
+		read_stream_end(scan.stream);
+	scan.stream = NULL;
 }
 
 /*
@@ -109,6 +132,7 @@ let_go(void)
 		ReleaseBuffer(scan.buffer);
 		scan.buffer = InvalidBuffer;
 	}
+	end_stream();
 	bbgw_tablelock_release();
 }
 
@@ -272,8 +296,12 @@ scan_block(Snapshot snapshot)
 	OffsetNumber rows[MaxHeapTuplesPerPage];
 	int			nrows;
 
-	scan.buffer = ReadBufferExtended(scan.rel, MAIN_FORKNUM, scan.next,
-									 RBM_NORMAL, scan.strategy);
+	if (scan.stream)
+		scan.buffer = read_stream_next_buffer(scan.stream, NULL);
+	else
+		scan.buffer = ReadBufferExtended(scan.rel, MAIN_FORKNUM, scan.next,
+										 RBM_NORMAL, scan.strategy);
+	Assert(BufferGetBlockNumber(scan.buffer) == scan.next);
 	nrows = visible_rows(snapshot, rows);
 	for (int i = 0; i < nrows; i++)
 	{
@@ -301,11 +329,26 @@ scan_range(BlockNumber end)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
 
+	/*
+	 * Pages are pinned as they are read ahead, so that must not be for long.
+	 */
+	if (!needs_lock() && scan.backup->order.max_rate == 0)
+	{
+		scan.ahead = scan.next;
+		scan.ahead_end = end;
+		scan.stream = read_stream_begin_relation(READ_STREAM_FULL |
+												 READ_STREAM_SEQUENTIAL,
+												 scan.strategy, scan.rel,
+												 MAIN_FORKNUM, next_ahead,
+												 NULL, 0);
+	}
+
 	do
 	{
 		scan_block(snapshot);
 		look_around();
 	} while (bbgw_tablelock_held() && scan.next < end);
+	end_stream();
 }
 
 /*

@@ -192,7 +192,7 @@ write_array(BbgwFormat *format, BbgwText *text, const char *value)
 	int			nitems = ArrayGetNItems(ndim, dims);
 	const char *data = value + (ARR_HASNULL(v) ? (Size) v->dataoffset :
 								ARR_OVERHEAD_NONULLS(ndim));
-	const bits8 *nulls = ARR_NULLBITMAP(v);
+	const uint8 *nulls = ARR_NULLBITMAP(v);
 	int			index[MAXDIM] = {0};
 	int			from = 0;
 
