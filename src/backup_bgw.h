@@ -30,6 +30,7 @@
  *	 backup/	a backup from begin to end
  *	 copy/		rows out of tables
  *	 archive/	files that stock tools read
+ *	 format/	values to text
  *	 snapshot/	reading as of S
  *	 guard/		files outlive their unlinking
  *
