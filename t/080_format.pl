@@ -13,7 +13,7 @@ use Test::More;
 use BackupBgwTest;
 
 my $node = new_node('main');
-my $random_rows = 400;
+my $random_rows = 200;
 
 my ($version) = `pg_config --version` =~ /(\d+)/;
 
@@ -316,7 +316,7 @@ my $tables = q{
 		(SELECT jsonb_agg(jsonb_build_object(t(), n(), 'k' || j, t())) FROM generate_series(1, i * 3) j),
 		(SELECT array_agg(t()) FROM generate_series(1, i * 3)), (SELECT array_agg(n()) FROM generate_series(1, i * 3)),
 		(SELECT array_agg(nullif(j % 5, 0)) FROM generate_series(1, i * i) j)
-		FROM generate_series(1, 200) i;
+		FROM generate_series(1, 100) i;
 	INSERT INTO long (id, t) VALUES (-1, repeat(E'\\\\\\t', 1000000)), (-2, repeat('x', 2097152)), (-3, repeat(E'1234567890123456789\\n', 100000));
 	INSERT INTO long (id, j) SELECT -4, jsonb_build_array(repeat(E'"\\x01\\\\', 300000), repeat('x', 2000000), 1e10000);
 	INSERT INTO long (id, i, n) SELECT -5, array_fill(NULL::int, ARRAY[500000]), array_fill(1e131071, ARRAY[20]);
@@ -362,17 +362,14 @@ foreach my $case (@databases)
 	my $backup = backup_ok($node, $db, name => "$encoding, $zone");
 	data_files_equal($node, $db, $backup, "$encoding, $zone");
 
-	# several workers and other compressions change nothing
+	# what is not compressed takes another way
 	next if $encoding ne 'UTF8';
-	foreach my $compression ('none', 'lz4:9')
-	{
-		$backup = backup_ok(
-			$node, $db,
-			compression => $compression,
-			jobs => 1,
-			name => "$encoding, $compression");
-		data_files_equal($node, $db, $backup, "$encoding, $compression");
-	}
+	$backup = backup_ok(
+		$node, $db,
+		compression => 'none',
+		jobs => 1,
+		name => "$encoding, not compressed");
+	data_files_equal($node, $db, $backup, "$encoding, not compressed");
 }
 
 # Labels of enums are those of the snapshot.
