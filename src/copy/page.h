@@ -21,7 +21,7 @@ typedef enum BbgwPageResult
 	BBGW_PAGE_READ,
 	BBGW_PAGE_CUT_OFF,			/* the file ends before */
 	BBGW_PAGE_BUSY				/* VACUUM is at it: try again, later */
-}			BbgwPageResult;
+} BbgwPageResult;
 
 extern BbgwPageResult bbgw_page_read(const BbgwTable *table, Relation rel,
 									 BlockNumber block, char *page);
