@@ -15,6 +15,7 @@
 
 #include "postgres.h"
 
+#include "access/xlogutils.h"
 #include "common/relpath.h"
 #include "executor/executor.h"
 #include "storage/fd.h"
@@ -114,6 +115,21 @@ bbgw_relation_path(Oid database, Oid tablespace, RelFileNumber number,
 #define bbgw_page_is_verified(page, block) \
 	PageIsVerified((PageData *) (page), block, PIV_LOG_WARNING, NULL)
 #endif
+
+/*
+ * A relation for the functions of the buffer manager, to be freed with
+ * FreeFakeRelcacheEntry().  As since 17, nothing points to it that would have to
+ * be cleared then, or after an error.  What it points to goes with the
+ * transaction.
+ */
+static inline Relation
+bbgw_fake_relation(RelFileLocator locator)
+{
+	Relation	rel = CreateFakeRelcacheEntry(locator);
+
+	rel->rd_smgr = smgropen(locator, INVALID_PROC_NUMBER);
+	return rel;
+}
 
 /* 16 made FileWrite() take const data */
 static inline int

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use BackupBgwTest;
 
-my $node = new_node('main', conf => "autovacuum = off\n");
+my $node = new_node('main', conf => "autovacuum = off\nwal_log_hints = on\n");
 create_db(
 	$node, 'db', sql => q{
 	CREATE TABLE queue (id int, t text);
@@ -108,6 +108,32 @@ restore_ok($node, $archive, 'exists', '-e', '-j', '4', '-L', $list);
 is( $node->safe_psql('exists', $check),
 	$node->safe_psql('db', $check) =~ s/^.*\n/1|1\n/r,
 	'a table that is not in the list is left alone, others have all rows');
+
+# The free space map of an unlogged table that was looked at is not taken for
+# that of another one: nothing of it is in the WAL.
+$node->safe_psql(
+	'db', q{
+	CREATE UNLOGGED TABLE unlogged (id int, t text);
+	INSERT INTO unlogged SELECT i, repeat('x', 200) FROM generate_series(1, 6000) i;
+	DELETE FROM unlogged WHERE id <= 3000});
+$node->safe_psql('db', 'VACUUM unlogged');
+$node->restart;
+$id = $node->safe_psql('db',
+	'SET backup_bgw.slice_size = 16; SELECT '
+	  . start_sql(destination => 'unlogged', include => ['unlogged']));
+is(wait_backup($node, $id), 'completed', 'an unlogged table');
+$node->safe_psql('db', 'CHECKPOINT');
+my $from = $node->safe_psql('db', 'SELECT pg_current_wal_insert_lsn()');
+$node->safe_psql('db', 'DELETE FROM unlogged');
+$node->safe_psql('db', 'VACUUM (TRUNCATE off) unlogged');
+my ($file, $to) = split /\|/,
+  $node->safe_psql('db',
+	q{SELECT pg_relation_filenode('unlogged'), pg_current_wal_insert_lsn()});
+my $wal = $node->data_dir . '/pg_wal';
+my ($out, $err) =
+  run_command([ 'pg_waldump', '-p', $wal, '-s', $from, '-e', $to ]);
+like($out, qr/rmgr: Transaction/, 'the WAL can be read');
+unlike($out, qr/\/$file\b/, 'nothing of it is in the WAL');
 
 $node->stop;
 done_testing();

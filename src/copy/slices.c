@@ -16,10 +16,10 @@
  */
 #include "postgres.h"
 
-#include "access/xlogutils.h"
 #include "catalog/pg_tablespace_d.h"
 #include "miscadmin.h"
 #include "storage/freespace.h"
+#include "utils/lsyscache.h"
 
 #include "copy/slices.h"
 #include "copy/tablelock.h"
@@ -86,7 +86,9 @@ estimate_work(const BbgwTable *table, uint32 nprobes, uint32 *work)
 	locator.spcOid = table->heap.tablespace;
 	locator.dbOid = MyDatabaseId;
 	locator.relNumber = table->heap.filenumber;
-	rel = CreateFakeRelcacheEntry(locator);
+	rel = bbgw_fake_relation(locator);
+	/* its buffers are to be known as what they are */
+	rel->rd_rel->relpersistence = get_rel_persistence(table->heap.oid);
 	while (i < nprobes && !bbgw_tablelock_wanted())
 	{
 		/* in the middle of the part */

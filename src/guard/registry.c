@@ -79,19 +79,10 @@ registry_locator(RelFileNumber registry)
 	return locator;
 }
 
-/*
- * A relation for the functions of the buffer manager.  To be freed with
- * FreeFakeRelcacheEntry(); nothing points to it, if an error leaves it behind.
- * What it points to goes with the transaction.
- */
 static Relation
 open_registry(RelFileNumber registry)
 {
-	RelFileLocator locator = registry_locator(registry);
-	Relation	rel = CreateFakeRelcacheEntry(locator);
-
-	rel->rd_smgr = smgropen(locator, INVALID_PROC_NUMBER);
-	return rel;
+	return bbgw_fake_relation(registry_locator(registry));
 }
 
 static RegistryPage *
