@@ -389,5 +389,80 @@ is(wait_backup($node, $id), 'completed', 'a backup beside ALTER TYPE');
 like(archive_text($node, history($node, $id, 'destination')),
 	qr/^sad\t\{sad,ok\}$/m, 'labels of enums are as of the snapshot');
 
+# Damaged values, as they come from a bit that has changed.  What COPY writes is
+# in the backup, and what it refuses makes the backup fail.
+create_db(
+	$node, 'damaged', sql => q{
+	CREATE CAST (int8 AS time) WITHOUT FUNCTION;
+	CREATE CAST (int8 AS timestamp) WITHOUT FUNCTION;
+	CREATE CAST (int8 AS timestamptz) WITHOUT FUNCTION;
+	CREATE CAST (int4 AS date) WITHOUT FUNCTION;
+	CREATE CAST (bytea AS numeric) WITHOUT FUNCTION;
+	CREATE CAST (bytea AS inet) WITHOUT FUNCTION;
+	CREATE TABLE written AS SELECT i,
+		(-9000000000000000000 + i)::int8::time AS a, (86400000001 + i)::int8::time AS b,
+		ARRAY[(-1 - i)::int8::time, '10:00'] AS c,
+		(-100000000 - i)::date AS d, decode('8080ff7f0100ff7f', 'hex')::numeric AS e,
+		ARRAY[decode('8080ff7f0100ff7f', 'hex')::numeric, 1.5] AS f,
+		decode('e000', 'hex')::numeric AS g
+		FROM generate_series(1, 10) i;
+	CREATE TABLE inet AS SELECT decode('02ff01020304', 'hex')::inet AS a;
+	CREATE TABLE inet_family AS SELECT decode('092001020304', 'hex')::inet AS a;
+	CREATE TABLE stamp AS SELECT (-9223372036854775000)::int8::timestamp AS a;
+	CREATE TABLE stamptz AS SELECT ARRAY[(-9223372036854775000)::int8::timestamptz] AS a;}
+);
+my $written = backup_ok(
+	$node, 'damaged',
+	include => ['written'],
+	name => 'damaged values');
+my $text = archive_text($node, $written);
+foreach my $row (split /\n/,
+	$node->safe_psql('damaged', 'COPY (SELECT * FROM written) TO stdout'))
+{
+	ok($text =~ /^\Q$row\E$/m, 'damaged values are written as by COPY')
+	  or diag($row);
+}
+foreach my $table (qw(inet inet_family stamp stamptz))
+{
+	my ($rc, $out, $err) = $node->psql('damaged', "COPY $table TO stdout");
+	my ($message) = $err =~ /ERROR:  (.*)/;
+	ok($message, "COPY refuses $table");
+	my $id = start_backup($node, 'damaged', include => [$table]);
+	is(wait_backup($node, $id), 'failed', "$table: fails");
+	like(history($node, $id, 'error'),
+		qr/^\Q$message\E/, "$table: the same error");
+}
+
+# A line pointer that leads out of its page
+my $path = $node->data_dir . '/'
+  . $node->safe_psql('damaged', q{SELECT pg_relation_filepath('inet')});
+$node->stop;
+open my $page, '+<:raw', $path or die $!;
+sysseek $page, 24, 0;
+sysread $page, my $pointer, 4;
+sysseek $page, 24, 0;
+syswrite $page, pack('L', unpack('L', $pointer) | 0x7fff << 17);
+close $page;
+$node->start;
+$id = start_backup($node, 'damaged', include => ['inet']);
+is(wait_backup($node, $id), 'failed', 'a row beyond its page: fails');
+like(
+	history($node, $id, 'error'),
+	qr/^row with ctid \(0,1\) of table "inet" is not within its page/,
+	'a row beyond its page: error');
+
+# Types of other names, with other delimiters; and what is very deep
+create_db(
+	$node, 'odd', sql => q{
+	CREATE TYPE nu;
+	CREATE FUNCTION nu_in(cstring, oid, int4) RETURNS nu LANGUAGE internal IMMUTABLE STRICT AS 'numeric_in';
+	CREATE FUNCTION nu_out(nu) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'numeric_out';
+	CREATE TYPE nu (INPUT = nu_in, OUTPUT = nu_out, LIKE = numeric, DELIMITER = '.');
+	CREATE TABLE nus AS SELECT '{"1.5".2}'::nu[] AS a;
+	CREATE TABLE deep AS SELECT (repeat('[1, {"a": ', 1500) || '2' || repeat('}]', 1500))::jsonb AS a;}
+);
+my $odd = backup_ok($node, 'odd', name => 'odd types');
+data_files_equal($node, 'odd', $odd, 'odd types');
+
 $node->stop;
 done_testing();

@@ -258,6 +258,15 @@ unpack(BbgwRowText *rowtext, const BbgwFormat *format, const char *value)
 	return (const char *) stored;
 }
 
+static inline void
+write_by_format(BbgwRowText *rowtext, BbgwFormat *format, const char *value)
+{
+	if (format->typlen == -1 &&
+		(format->whole || VARATT_IS_1B_E(value) || VARATT_IS_4B_C(value)))
+		value = unpack(rowtext, format, value);
+	format->write(format, &rowtext->text, value);
+}
+
 /*
  * Writes a value, which may be in the page of the row.
  */
@@ -269,13 +278,17 @@ write_value(BbgwRowText *rowtext, int column, const char *value)
 
 	if (format->put)
 	{
-		text->pos = format->put(format, text->pos, value);
-		return;
+		char	   *end = format->put(format, text->pos, value);
+
+		if (likely(end != NULL))
+		{
+			text->pos = end;
+			return;
+		}
+		bbgw_format_by_function(format, text, value);
 	}
-	if (format->typlen == -1 &&
-		(format->whole || VARATT_IS_1B_E(value) || VARATT_IS_4B_C(value)))
-		value = unpack(rowtext, format, value);
-	format->write(format, text, value);
+	else
+		write_by_format(rowtext, format, value);
 	if (unlikely(text->fault != BBGW_TEXT_FINE))
 		refuse_text(rowtext, column);
 }

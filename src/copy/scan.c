@@ -246,6 +246,15 @@ set_tuple(HeapTuple tuple, Page page, OffsetNumber row)
 {
 	ItemId		item = PageGetItemId(page, row);
 
+	unsigned	offset = ItemIdGetOffset(item);
+
+	if (unlikely(offset < SizeOfPageHeaderData ||
+				 offset > BLCKSZ - SizeofHeapTupleHeader ||
+				 ItemIdGetLength(item) > BLCKSZ - offset))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("row with ctid (%u,%u) of table \"%s\" is not within its page",
+						scan.next, row, RelationGetRelationName(scan.rel))));
 	ItemPointerSet(&tuple->t_self, scan.next, row);
 	tuple->t_tableOid = RelationGetRelid(scan.rel);
 	tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);

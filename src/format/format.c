@@ -34,10 +34,10 @@ static const BbgwFormatKind *const families[] = {
 };
 
 /*
- * Any value, by its output function.
+ * Writes any value, by its output function, which may raise an error.
  */
-static void
-write_by_function(BbgwFormat *format, BbgwText *text, const char *value)
+void
+bbgw_format_by_function(BbgwFormat *format, BbgwText *text, const char *value)
 {
 	Datum		datum;
 	char	   *result;
@@ -50,7 +50,7 @@ write_by_function(BbgwFormat *format, BbgwText *text, const char *value)
 	bbgw_text_append(text, result, strlen(result));
 }
 
-static const BbgwFormatKind by_function = {.write = write_by_function};
+static const BbgwFormatKind by_function = {.write = bbgw_format_by_function};
 
 static const BbgwFormatKind *
 find_kind(const BbgwFormat *format)

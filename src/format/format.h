@@ -30,7 +30,11 @@
 
 typedef struct BbgwFormat BbgwFormat;
 
-/* Writes a value to where there is room, and returns the end of its text. */
+/*
+ * Writes a value to where there is room, and returns the end of its text; NULL if
+ * the type has no such value, as in damaged rows: bbgw_format_by_function() does
+ * whatever the server does then.
+ */
 typedef char *(*BbgwPut) (BbgwFormat *format, char *out, const char *value);
 
 /*
@@ -78,6 +82,8 @@ struct BbgwFormat
 };
 
 extern BbgwFormat *bbgw_format_find(Oid type);
+extern void bbgw_format_by_function(BbgwFormat *format, BbgwText *text,
+									const char *value);
 
 /* the families; the last of each has no output function */
 extern const BbgwFormatKind bbgw_format_ints[];

@@ -107,29 +107,35 @@ static void
 write_element(Array *array, BbgwText *text, const char *value)
 {
 	BbgwFormat *element = array->element;
+	BbgwWrite	write = element->put ? bbgw_format_by_function : element->write;
 	const char *string;
 	Size		len;
 
-	if (element->kind->bare)
+	/* no delimiter but a comma is known not to be in the text */
+	if (element->kind->bare && element->typdelim == ',')
 	{
+		char	   *end = NULL;
+
 		if (element->put)
-			text->pos = element->put(element,
-									 bbgw_text_room(text, element->room),
-									 value);
+			end = element->put(element, bbgw_text_room(text, element->room),
+							   value);
+		if (end)
+			text->pos = end;
 		else
-			element->write(element, text, value);
+			write(element, text, value);
 		return;
 	}
 
-	if (element->put)
+	if (element->put &&
+		(string = element->put(element, array->number, value)) != NULL)
 	{
+		len = string - array->number;
 		string = array->number;
-		len = element->put(element, array->number, value) - string;
 	}
 	else
 	{
 		array->memory->text.pos = array->memory->data;
-		element->write(element, &array->memory->text, value);
+		write(element, &array->memory->text, value);
 		string = array->memory->data;
 		len = array->memory->text.pos - string;
 	}

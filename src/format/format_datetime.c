@@ -30,6 +30,9 @@
 #define EPOCH_DIFFERENCE \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 
+/* offsets of time zones are smaller, in seconds */
+#define MAX_ZONE ((MAX_TZDISP_HOUR + 1) * SECS_PER_HOUR)
+
 /* offsets are remembered by the 48 days that a time is in, about */
 #define OFFSETS 128
 #define offset_place(seconds) (((uint64) (seconds) >> 22) % OFFSETS)
@@ -115,6 +118,12 @@ bbgw_put_seconds(char *out, int seconds, int micros)
 /*
  * A time of day, in microseconds.
  */
+static inline bool
+is_time_of_day(int64 time)
+{
+	return time >= 0 && time <= USECS_PER_DAY;
+}
+
 static char *
 put_time_of_day(char *out, int64 time)
 {
@@ -159,6 +168,8 @@ put_date(BbgwFormat *format, char *out, const char *value)
 
 	if (DATE_NOT_FINITE(date))
 		return put_word(out, DATE_IS_NOBEGIN(date) ? EARLY : LATE);
+	if (!IS_VALID_DATE(date))
+		return NULL;
 	out = put_day(out, date + POSTGRES_EPOCH_JDATE, &bc);
 	return bc ? put_word(out, " BC") : out;
 }
@@ -166,7 +177,9 @@ put_date(BbgwFormat *format, char *out, const char *value)
 static char *
 put_time(BbgwFormat *format, char *out, const char *value)
 {
-	return put_time_of_day(out, bbgw_load_int64(value));
+	int64		time = bbgw_load_int64(value);
+
+	return is_time_of_day(time) ? put_time_of_day(out, time) : NULL;
 }
 
 static char *
@@ -176,6 +189,9 @@ put_timetz(BbgwFormat *format, char *out, const char *value)
 
 	memcpy(&time.time, value, sizeof(time.time));
 	memcpy(&time.zone, value + offsetof(TimeTzADT, zone), sizeof(time.zone));
+	if (!is_time_of_day(time.time) ||
+		time.zone <= -MAX_ZONE || time.zone >= MAX_ZONE)
+		return NULL;
 	return put_offset(put_time_of_day(out, time.time), -(long) time.zone);
 }
 
@@ -210,6 +226,8 @@ put_timestamp(BbgwFormat *format, char *out, const char *value)
 
 	if (TIMESTAMP_NOT_FINITE(timestamp))
 		return put_word(out, TIMESTAMP_IS_NOBEGIN(timestamp) ? EARLY : LATE);
+	if (!IS_VALID_TIMESTAMP(timestamp))
+		return NULL;
 	return put_local(out, timestamp, NULL);
 }
 
@@ -251,6 +269,8 @@ put_timestamptz(BbgwFormat *format, char *out, const char *value)
 
 	if (TIMESTAMP_NOT_FINITE(timestamp))
 		return put_word(out, TIMESTAMP_IS_NOBEGIN(timestamp) ? EARLY : LATE);
+	if (!IS_VALID_TIMESTAMP(timestamp))
+		return NULL;
 
 	seconds = timestamp / USECS_PER_SEC;
 	if (timestamp % USECS_PER_SEC < 0)

@@ -22,6 +22,9 @@
 #include "format/format.h"
 #include "format/simd.h"
 
+/* what is deeper is left to the server's function, which needs no stack */
+#define MAX_DEPTH 500
+
 /* strings are taken in pieces of this size */
 #define PIECE_SIZE BLCKSZ
 
@@ -50,7 +53,8 @@ typedef struct Cursor
 	uint32		entry;
 } Cursor;
 
-static void write_container(BbgwText *text, const JsonbContainer *container);
+static void write_container(BbgwText *text, const JsonbContainer *container,
+							int depth);
 
 static void
 open_cursor(Cursor *cursor, const JsonbContainer *container, uint32 nentries)
@@ -150,7 +154,7 @@ write_string(BbgwText *text, const char *string, Size len)
 }
 
 static inline void
-write_child(BbgwText *text, Cursor *cursor)
+write_child(BbgwText *text, Cursor *cursor, int depth)
 {
 	const char *data;
 	uint32		len;
@@ -160,7 +164,7 @@ write_child(BbgwText *text, Cursor *cursor)
 	/* these two are aligned, and the length has what that takes */
 	if (JBE_ISCONTAINER(entry))
 		write_container(text, (const JsonbContainer *)
-						(cursor->data + INTALIGN(start)));
+						(cursor->data + INTALIGN(start)), depth + 1);
 	else if (JBE_ISNUMERIC(entry))
 		bbgw_format_numeric(NULL, text, cursor->data + INTALIGN(start));
 	else if (JBE_ISSTRING(entry))
@@ -176,7 +180,7 @@ write_child(BbgwText *text, Cursor *cursor)
 }
 
 static void
-write_object(BbgwText *text, const JsonbContainer *container)
+write_object(BbgwText *text, const JsonbContainer *container, int depth)
 {
 	uint32		npairs = JsonContainerSize(container);
 	Cursor		keys;
@@ -197,23 +201,32 @@ write_object(BbgwText *text, const JsonbContainer *container)
 	{
 		if (i > 0)
 			bbgw_text_plain(text, ", ", 2);
-		write_child(text, &keys);
+		write_child(text, &keys, depth);
 		bbgw_text_plain(text, ": ", 2);
-		write_child(text, &values);
+		write_child(text, &values, depth);
 	}
 	bbgw_text_char(text, '}');
 }
 
 static void
-write_container(BbgwText *text, const JsonbContainer *container)
+write_container(BbgwText *text, const JsonbContainer *container, int depth)
 {
 	uint32		nelements = JsonContainerSize(container);
 	Cursor		elements;
 
-	check_stack_depth();
+	if (unlikely(depth > MAX_DEPTH))
+	{
+		char	   *rest = JsonbToCString(NULL,
+										  unconstify(JsonbContainer *, container),
+										  BLCKSZ);
+
+		bbgw_text_append(text, rest, strlen(rest));
+		pfree(rest);
+		return;
+	}
 	if (JsonContainerIsObject(container))
 	{
-		write_object(text, container);
+		write_object(text, container, depth);
 		return;
 	}
 
@@ -225,7 +238,7 @@ write_container(BbgwText *text, const JsonbContainer *container)
 	{
 		if (i > 0)
 			bbgw_text_plain(text, ", ", 2);
-		write_child(text, &elements);
+		write_child(text, &elements, depth);
 	}
 	if (!JsonContainerIsScalar(container))
 		bbgw_text_char(text, ']');
@@ -234,7 +247,7 @@ write_container(BbgwText *text, const JsonbContainer *container)
 static void
 write_jsonb(BbgwFormat *format, BbgwText *text, const char *value)
 {
-	write_container(text, &((const Jsonb *) value)->root);
+	write_container(text, &((const Jsonb *) value)->root, 0);
 }
 
 const BbgwFormatKind bbgw_format_jsonbs[] = {

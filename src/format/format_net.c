@@ -29,7 +29,9 @@ write_address(BbgwText *text, const char *value, bool always_bits)
 	char	   *out = start;
 	bool		has_bits;
 
-	if (address->family == PGSQL_AF_INET)
+	/* what there is of such an address, and no more, else an error is raised */
+	if (address->family == PGSQL_AF_INET && address->bits <= 32 &&
+		VARSIZE_ANY_EXHDR(value) >= offsetof(inet_struct, ipaddr) + 4)
 	{
 		for (int i = 0; i < 4; i++)
 		{

@@ -93,6 +93,19 @@ put_number(char *out, const Number *number)
 	return out;
 }
 
+/*
+ * Is this what a number may consist of?
+ */
+static inline bool
+is_number(const Number *number)
+{
+	unsigned	greatest = 0;
+
+	for (int i = 0; i < number->ndigits; i++)
+		greatest = Max(greatest, bbgw_load_uint16(number->digits + 2 * i));
+	return number->ndigits >= 0 && greatest < 10000;
+}
+
 static inline Size
 text_size(const Number *number)
 {
@@ -100,8 +113,20 @@ text_size(const Number *number)
 		number->dscale + DIGITS_PER_WORD + 2;
 }
 
+/*
+ * Writes what numeric_out() makes of a value that is none.
+ */
 static void
-write_special(BbgwText *text, unsigned header)
+write_damaged(BbgwText *text, const char *value)
+{
+	char	   *result =
+	DatumGetCString(DirectFunctionCall1(numeric_out, PointerGetDatum(value)));
+
+	bbgw_text_append(text, result, strlen(result));
+}
+
+static void
+write_special(BbgwText *text, unsigned header, const char *value)
 {
 	switch (header & 0xF000)
 	{
@@ -115,7 +140,7 @@ write_special(BbgwText *text, unsigned header)
 			bbgw_text_plain(text, "-Infinity", 9);
 			break;
 		default:
-			elog(ERROR, "unknown kind of numeric: %x", header);
+			write_damaged(text, value);
 	}
 }
 
@@ -127,12 +152,18 @@ bbgw_format_numeric(BbgwFormat *format, BbgwText *text, const char *value)
 {
 	const char *data = VARDATA_ANY(value);
 	int			len = (int) VARSIZE_ANY_EXHDR(value);
-	unsigned	header = bbgw_load_uint16(data);
+	unsigned	header;
 	Number		number;
 
+	if (unlikely(len < (int) sizeof(uint16)))
+	{
+		write_damaged(text, value);
+		return;
+	}
+	header = bbgw_load_uint16(data);
 	if ((header & 0xC000) == 0xC000)
 	{
-		write_special(text, header);
+		write_special(text, header, value);
 		return;
 	}
 	if (header & 0x8000)
@@ -143,7 +174,7 @@ bbgw_format_numeric(BbgwFormat *format, BbgwText *text, const char *value)
 		number.digits = data + sizeof(uint16);
 		number.ndigits = (len - (int) sizeof(uint16)) / (int) sizeof(int16);
 	}
-	else
+	else if (len >= 2 * (int) sizeof(uint16))
 	{
 		number.negative = (header & 0x4000) != 0;
 		number.dscale = header & 0x3FFF;
@@ -151,8 +182,12 @@ bbgw_format_numeric(BbgwFormat *format, BbgwText *text, const char *value)
 		number.digits = data + 2 * sizeof(uint16);
 		number.ndigits = (len - 2 * (int) sizeof(uint16)) / (int) sizeof(int16);
 	}
+	else
+		number.ndigits = -1;
 
-	if (likely(text_size(&number) <= SHORT_TEXT))
+	if (unlikely(!is_number(&number)))
+		write_damaged(text, value);
+	else if (likely(text_size(&number) <= SHORT_TEXT))
 		text->pos = put_number(bbgw_text_room(text, SHORT_TEXT), &number);
 	else
 	{
