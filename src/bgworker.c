@@ -88,6 +88,31 @@ bbgw_bgworker_backup_id(void)
 	return tag.incarnation == bbgw_shared->incarnation ? tag.backup_id : 0;
 }
 
+/* what this process does now and then in the middle of its work */
+static void (*pause_function) (void) = NULL;
+
+/*
+ * Sets what bbgw_bgworker_pause() does from now on besides serving interrupts.
+ * It is called very often, and in any transaction state; it may raise errors.
+ */
+void
+bbgw_bgworker_set_pause(void (*function) (void))
+{
+	pause_function = function;
+}
+
+/*
+ * To be called by whatever may take long, where nothing is held that others
+ * want.
+ */
+void
+bbgw_bgworker_pause(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (pause_function)
+		pause_function();
+}
+
 static void
 set(const char *name, const char *value)
 {

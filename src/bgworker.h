@@ -19,6 +19,8 @@ extern bool bbgw_bgworker_register(const char *function, const char *role,
 								   int restart_time,
 								   BackgroundWorkerHandle **handle);
 extern int64 bbgw_bgworker_backup_id(void);
+extern void bbgw_bgworker_set_pause(void (*function) (void));
+extern void bbgw_bgworker_pause(void);
 extern void bbgw_bgworker_connect(Oid dboid);
 extern void bbgw_bgworker_search_path(bool of_database);
 

@@ -33,6 +33,7 @@
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
+#include "bgworker.h"
 #include "archive/archive.h"
 #include "archive/directory.h"
 #include "archive/manifest.h"
@@ -186,7 +187,7 @@ bbgw_archive_take_over(BbgwArchive *archive)
 	{
 		DumpedFile *file;
 
-		CHECK_FOR_INTERRUPTS();
+		bbgw_bgworker_pause();
 		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 ||
 			strcmp(de->d_name, BBGW_TOC_NAME) == 0)
 			continue;
@@ -245,9 +246,7 @@ add_as_is(BbgwArchive *archive, const char *name)
 
 static void
 compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
-			  char *buffer,
-			  size_t buffer_size,
-			  void (*pause) (void))
+			  char *buffer, size_t buffer_size)
 {
 	char	   *path = bbgw_path_in(archive->dump_directory, name);
 	char	   *compressed_name = psprintf("%s%s", name, suffix(archive->backup));
@@ -263,7 +262,7 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
 	bbgw_sink_begin(sink, bbgw_path_in(archive->directory, compressed_name));
 	while ((n = fread(buffer, 1, buffer_size, file)) > 0)
 	{
-		pause();
+		bbgw_bgworker_pause();
 		bbgw_sink_write(sink, buffer, n);
 		pg_atomic_fetch_add_u64(&archive->backup->bytes_done, n);
 	}
@@ -283,10 +282,10 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
 /*
  * Compresses the data files that pg_dump has written, and puts them into the
  * manifest.  The lists of large objects stay as they are, as pg_restore 15
- * wants them.  Calls "pause" every now and then, which may raise errors.
+ * wants them.
  */
 void
-bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void))
+bbgw_archive_convert(BbgwArchive *archive)
 {
 	BbgwBackup *backup = archive->backup;
 	size_t		buffer_size = 64 * 1024;
@@ -301,11 +300,10 @@ bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void))
 	{
 		DumpedFile *file = lfirst(lc);
 
-		pause();
+		bbgw_bgworker_pause();
 		if (backup->order.compression != BBGW_COMPRESSION_NONE &&
 			ends_with(file->name, BBGW_DATA_SUFFIX))
-			compress_file(archive, sink, file->name, buffer, buffer_size,
-						  pause);
+			compress_file(archive, sink, file->name, buffer, buffer_size);
 		else
 		{
 			bbgw_directory_take_dumped(archive->dir, file->name);

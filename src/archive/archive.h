@@ -29,7 +29,7 @@ extern BbgwToc *bbgw_archive_read_toc(BbgwArchive *archive);
 extern void bbgw_archive_claim(BbgwArchive *archive, const BbgwTocData *data,
 							   int nslices);
 extern uint64 bbgw_archive_take_over(BbgwArchive *archive);
-extern void bbgw_archive_convert(BbgwArchive *archive, void (*pause) (void));
+extern void bbgw_archive_convert(BbgwArchive *archive);
 extern void bbgw_archive_add_rows(BbgwArchive *archive, Oid relid, int slice,
 								  int dump_id, const BbgwFileInfo *info);
 extern void bbgw_archive_drop_rows(BbgwArchive *archive, Oid relid, int slice);

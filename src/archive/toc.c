@@ -19,6 +19,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "bgworker.h"
 #include "archive/toc.h"
 
 /* desc of the entries that carry a table's rows */
@@ -97,7 +98,7 @@ bbgw_toc_read(const char *path)
 										  ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < toc->header.nentries; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bbgw_bgworker_pause();
 		MemoryContextSwitchTo(entry_context);
 		bbgw_toc_file_entry(&file, &toc->header, &entry);
 		MemoryContextSwitchTo(toc->context);
@@ -250,7 +251,7 @@ bbgw_toc_write(const BbgwToc *toc, const char *path)
 	bbgw_toc_file_header(&out, &header);
 	for (int i = 0; i < toc->header.nentries; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		bbgw_bgworker_pause();
 		bbgw_toc_file_entry(&in, &toc->header, &entry);
 		write_entry(toc, &out, &entry);
 		MemoryContextReset(entry_context);

@@ -454,6 +454,7 @@ run_backup(void)
 
 	needed = bbgw_guarded_snapshot_take(my_backup, &request->settings, nap);
 	MemoryContextSwitchTo(leader_context);
+	bbgw_bgworker_set_pause(look_around);
 	bbgw_shards_check();
 
 	bbgw_bgworker_search_path(true);
@@ -471,7 +472,7 @@ run_backup(void)
 		publish_plans(plan->ntables, 0, false);
 	bbgw_schema_wait(&schema);
 	settle_plans(request);
-	bbgw_archive_convert(archive, look_around);
+	bbgw_archive_convert(archive);
 	wait_for_workers();
 
 	set_phase(BBGW_PHASE_FINISHING);

@@ -28,6 +28,7 @@
 #include "utils/builtins.h"
 #include "utils/relmapper.h"
 
+#include "bgworker.h"
 #include "copy/plan.h"
 #include "copy/slices.h"
 #include "guard/guard.h"
@@ -260,7 +261,7 @@ fill_tables(ArrayType *relids, BbgwTable *tables, uint32 *ntables,
 		rows += SPI_processed;
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
-			CHECK_FOR_INTERRUPTS();
+			bbgw_bgworker_pause();
 			if (fill_table(&tables[*ntables], SPI_tuptable->vals[i], needed))
 				(*ntables)++;
 		}

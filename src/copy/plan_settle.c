@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 
+#include "bgworker.h"
 #include "copy/plan.h"
 
 static int
@@ -47,7 +48,7 @@ bbgw_plan_claim(BbgwPlan *plan, const BbgwToc *toc, BbgwArchive *archive)
 		const BbgwTocData *data = &toc->data[i];
 		BbgwTable  *table = find_table(plan, data->relid);
 
-		CHECK_FOR_INTERRUPTS();
+		bbgw_bgworker_pause();
 		if (table == NULL)
 			continue;
 		if (table->dump_id != 0)
@@ -202,7 +203,7 @@ bbgw_plan_deliver(const BbgwPlan *plan, BbgwArchive *archive)
 		const BbgwUnit *unit = &units[i];
 		const BbgwTable *table = &plan->tables[unit->table];
 
-		CHECK_FOR_INTERRUPTS();
+		bbgw_bgworker_pause();
 		if (!table->unwanted)
 		{
 			if (!unit->done)

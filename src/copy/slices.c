@@ -21,6 +21,7 @@
 #include "storage/freespace.h"
 #include "utils/lsyscache.h"
 
+#include "bgworker.h"
 #include "copy/slices.h"
 #include "copy/tablelock.h"
 
@@ -95,7 +96,7 @@ estimate_work(const BbgwTable *table, uint32 nprobes, uint32 *work)
 		BlockNumber block = fraction(table->nblocks, 2 * i + 1, 2 * nprobes);
 		Size		space = GetRecordedFreeSpace(rel, block);
 
-		CHECK_FOR_INTERRUPTS();
+		bbgw_bgworker_pause();
 		work[i++] -= (uint32) Min(space, BLCKSZ);
 	}
 	FreeFakeRelcacheEntry(rel);

@@ -202,6 +202,9 @@ write_array(BbgwFormat *format, BbgwText *text, const char *value)
 	int			index[MAXDIM] = {0};
 	int			from = 0;
 
+	if (ndim > MAXDIM)
+		elog(ERROR, "array has %d dimensions", ndim);
+
 	/* as in columns whose type was changed by hand */
 	if (unlikely(ARR_ELEMTYPE(v) != array->element_type))
 	{
