@@ -166,10 +166,11 @@ foreach my $object ('DATABASE db', qq{ROLE "$user"})
 		'start') == 0
 	  or die 'pg_ctl failed';
 }
+# psql may be gone before it is told what to do
 poll_perl(
 	sub {
 		$node->raw_connect_works
-		  && ($node->psql('postgres', 'SELECT 1'))[0] == 0;
+		  && (eval { ($node->psql('postgres', 'SELECT 1'))[0] } // 1) == 0;
 	},
 	'the server to start') if $node->can('raw_connect_works');
 $node->_update_pid(1);
