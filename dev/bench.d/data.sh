@@ -71,8 +71,8 @@ data_giant() {
 	data_tables 200 $(($1 * 7))
 }
 
-# many tables of 5 kB
-data_small() { data_tables $(($1 * 200)) 40; }
+# many tables of 5 kB; with so many, it is not the MB that count
+data_small() { data_tables $(($1 * 40)) 40; }
 
 data_tables() { # TABLES ROWS
 	cat <<-SQL

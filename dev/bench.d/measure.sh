@@ -42,7 +42,7 @@ settled() {
 	local pid state title
 	while read -r pid state _; do
 		[ "$state" != Z ] || return 1
-		title=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) || return 1
+		title=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
 		case $title in
 		*'[local]'* | *backup_bgw\ [lw]*) return 1 ;;
 		esac
