@@ -123,12 +123,15 @@ $id = $node->safe_psql('db',
 	  . start_sql(destination => 'unlogged', include => ['unlogged']));
 is(wait_backup($node, $id), 'completed', 'an unlogged table');
 $node->safe_psql('db', 'CHECKPOINT');
-my $from = $node->safe_psql('db', 'SELECT pg_current_wal_insert_lsn()');
+my $from =
+  $node->safe_psql('db', 'SELECT redo_lsn FROM pg_control_checkpoint()');
 $node->safe_psql('db', 'DELETE FROM unlogged');
 $node->safe_psql('db', 'VACUUM (TRUNCATE off) unlogged');
+# which also writes all of the WAL
+$node->safe_psql('db', 'CHECKPOINT');
 my ($file, $to) = split /\|/,
   $node->safe_psql('db',
-	q{SELECT pg_relation_filenode('unlogged'), pg_current_wal_insert_lsn()});
+	q{SELECT pg_relation_filenode('unlogged'), pg_current_wal_flush_lsn()});
 my $wal = $node->data_dir . '/pg_wal';
 my ($out, $err) =
   run_command([ 'pg_waldump', '-p', $wal, '-s', $from, '-e', $to ]);
