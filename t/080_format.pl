@@ -437,6 +437,9 @@ foreach my $table (qw(inet inet_family stamp stamptz))
 my $path = $node->data_dir . '/'
   . $node->safe_psql('damaged', q{SELECT pg_relation_filepath('inet')});
 $node->stop;
+# with checksums, the default since 18, that would be noticed before
+system_or_bail('pg_checksums', '--disable', '-D', $node->data_dir)
+  if major($node) >= 18;
 open my $page, '+<:raw', $path or die $!;
 sysseek $page, 24, 0;
 sysread $page, my $pointer, 4;
