@@ -404,7 +404,7 @@ create_db(
 		ARRAY[(-1 - i)::int8::time, '10:00'] AS c,
 		(-100000000 - i)::date AS d, decode('8080ff7f0100ff7f', 'hex')::numeric AS e,
 		ARRAY[decode('8080ff7f0100ff7f', 'hex')::numeric, 1.5] AS f,
-		decode('e000', 'hex')::numeric AS g
+		decode('00e0', 'hex')::numeric AS g
 		FROM generate_series(1, 10) i;
 	CREATE TABLE inet AS SELECT decode('02ff01020304', 'hex')::inet AS a;
 	CREATE TABLE inet_family AS SELECT decode('092001020304', 'hex')::inet AS a;
