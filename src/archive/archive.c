@@ -29,14 +29,13 @@
 
 #include <sys/stat.h>
 
-#include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
-#include "bgworker.h"
 #include "archive/archive.h"
 #include "archive/directory.h"
 #include "archive/manifest.h"
+#include "bgworker.h"
 #include "paths.h"
 
 /* what pg_dump writes for a table without rows */

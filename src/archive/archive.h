@@ -11,6 +11,8 @@
  * archive's to convert (bbgw_archive_take_over).  In the end the archive is told
  * what became of each file (bbgw_archive_add_rows, bbgw_archive_drop_rows).
  *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef BBGW_ARCHIVE_H

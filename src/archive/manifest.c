@@ -38,6 +38,8 @@
  * Entries go straight to the file, so that a backup of 100,000 tables does not
  * collect them in memory.
  *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"

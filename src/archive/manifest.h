@@ -7,6 +7,8 @@
  * bbgw_manifest_end(): all in one transaction, which on error closes the file
  * and frees the checksum context.  See manifest.c for the format.
  *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef BBGW_MANIFEST_H

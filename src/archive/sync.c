@@ -24,10 +24,11 @@
 #include "archive/sync.h"
 
 /*
- * Can all files of the file system that "fd" is in be made durable at once, and are errors told
- * then, as fsync() tells them?  That is so on Linux, since 5.8, for those file
- * systems that keep their data themselves.  Others, of which there are many,
- * may pass it on to a server only if they are asked for a file.
+ * Can all files of the file system that "fd" is in be made durable at once,
+ * and are errors told then, as fsync() tells them?  That is so on Linux, since
+ * 5.8, for those file systems that keep their data themselves.  Others, of
+ * which there are many, may pass it on to a server only if they are asked for a
+ * file.
  */
 bool
 bbgw_sync_all_is_safe(int fd)

@@ -11,16 +11,17 @@
  * of each table no more is remembered than a few numbers; and there is no pass
  * per table.
  *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#include "bgworker.h"
 #include "archive/toc.h"
+#include "bgworker.h"
 
 /* desc of the entries that carry a table's rows */
 #define TABLE_DATA "TABLE DATA"

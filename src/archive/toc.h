@@ -30,6 +30,8 @@
  * later look for NAME, NAME.gz, NAME.lz4 and so on.  The header is only what
  * "pg_restore -l" reports.
  *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef BBGW_TOC_H

@@ -43,6 +43,8 @@
  * read is trusted; memory is allocated only in proportion to the size of the
  * file.
  *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"

@@ -6,6 +6,8 @@
  * Open, header, entries one after another, close; the same calls read and
  * write.  toc_file.c describes the file.
  *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef BBGW_TOC_FILE_H

@@ -40,11 +40,11 @@
 #include "backup/history.h"
 #include "backup/leader.h"
 #include "backup/pgdump.h"
+#include "backup/plans.h"
 #include "backup/reason.h"
 #include "backup/schema.h"
 #include "backup/shards.h"
 #include "bgworker.h"
-#include "copy/plan.h"
 #include "copy/worker.h"
 #include "guard/guard.h"
 #include "guard/horizon.h"
@@ -63,11 +63,6 @@ static BbgwBackup *my_backup;
 static BbgwGuard *my_guard;
 static BbgwArchive *archive = NULL;
 static BackgroundWorkerHandle *worker_handles[BBGW_MAX_JOBS];
-static BbgwNeededSet *needed;
-static BbgwPlan *plans[BBGW_MAX_PLANS];
-static dsm_handle plan_handles[BBGW_MAX_PLANS] =
-{DSM_HANDLE_INVALID, DSM_HANDLE_INVALID};
-static int	nplans = 0;
 static bool completed = false;	/* the archive is there to stay */
 static bool ended = false;
 
@@ -316,72 +311,6 @@ report_start(void)
 }
 
 /*
- * Makes a plan for these tables.
- */
-static BbgwPlan *
-make_plan(const BbgwRequest *request, ArrayType *relids)
-{
-	dsm_segment *seg;
-
-	seg = bbgw_plan_create(relids, request->settings.slice_size,
-						   my_backup->order.jobs, needed);
-	dsm_pin_mapping(seg);
-	plan_handles[nplans] = dsm_segment_handle(seg);
-	plans[nplans] = dsm_segment_address(seg);
-	return plans[nplans++];
-}
-
-/*
- * Has the workers carry out the plans.  Progress is told in terms of these,
- * and of what pg_dump has written.
- */
-static void
-publish_plans(uint64 ntables, uint64 dumped, bool settled)
-{
-	uint64		bytes = dumped;
-
-	for (int i = 0; i < nplans; i++)
-		bytes += plans[i]->bytes;
-
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	memcpy(my_backup->plans, plan_handles, sizeof(plan_handles));
-	my_backup->tables_total = ntables;
-	my_backup->bytes_total = bytes;
-	if (my_backup->copying_at == 0)
-		my_backup->copying_at = GetCurrentTimestamp();
-	my_backup->settled = settled;
-	if (settled)
-		my_backup->phase = BBGW_PHASE_COPYING;
-	LWLockRelease(bbgw_shared->lock);
-	ConditionVariableBroadcast(&my_backup->cv);
-}
-
-/*
- * pg_dump has ended.  Puts the plan right according to what it has left.
- */
-static void
-settle_plans(const BbgwRequest *request)
-{
-	BbgwToc    *toc = bbgw_archive_read_toc(archive);
-	ArrayType  *missing = bbgw_plan_missing(plans[0], toc);
-	uint64		ntables;
-
-	bbgw_plan_claim(plans[0], toc, archive);
-	ntables = bbgw_plan_drop_unwanted(plans[0]);
-	if (missing)
-	{
-		BbgwPlan   *plan = make_plan(request, missing);
-
-		bbgw_plan_claim(plan, toc, archive);
-		ntables += plan->ntables;
-		pfree(missing);
-	}
-	bbgw_plan_release_others(plans, nplans, my_guard, needed);
-	publish_plans(ntables, bbgw_archive_take_over(archive), true);
-	bbgw_plan_release_read(plans[0], my_guard, needed);
-}
-
-/*
  * What the leader does from time to time while others work.  Output functions
  * of composite types lock those, and may be waiting.
  */
@@ -401,7 +330,7 @@ look_after_others(void)
 }
 
 /*
- * The same for who calls it very often.
+ * The same for bbgw_bgworker_pause(), which calls it very often.
  */
 static void
 look_around(void)
@@ -409,7 +338,6 @@ look_around(void)
 	static TimestampTz last = 0;
 	TimestampTz now = GetCurrentTimestamp();
 
-	CHECK_FOR_INTERRUPTS();
 	if (now - last < WATCH_INTERVAL * 1000)
 		return;
 	last = now;
@@ -423,7 +351,7 @@ wait_for_workers(void)
 
 	while (!finished)
 	{
-		look_around();
+		bbgw_bgworker_pause();
 
 		finished = true;
 		LWLockAcquire(bbgw_shared->lock, LW_SHARED);
@@ -446,8 +374,7 @@ run_backup(void)
 		.check = look_after_others
 	};
 	BbgwSelection selection;
-	BbgwPlan   *plan;
-	uint32		in_vain = 0;
+	BbgwNeededSet *needed;
 
 	/* what earlier backups may have left, of transactions since committed */
 	bbgw_sweep();
@@ -467,20 +394,16 @@ run_backup(void)
 	bbgw_schema_start(&schema);
 	report_start();
 
-	plan = make_plan(request, bbgw_plan_foresee(&selection));
-	if (request->settings.overlap)
-		publish_plans(plan->ntables, 0, false);
+	bbgw_plans_foresee(my_backup, request, &selection, needed);
 	bbgw_schema_wait(&schema);
-	settle_plans(request);
+	bbgw_plans_settle(my_backup, request, archive, my_guard, needed);
 	bbgw_archive_convert(archive);
 	wait_for_workers();
 
 	set_phase(BBGW_PHASE_FINISHING);
 	check_on_others();
 	bbgw_archive_check(archive);
-	for (int i = 0; i < nplans; i++)
-		in_vain += bbgw_plan_deliver(plans[i], archive);
-	pg_atomic_fetch_sub_u64(&my_backup->tables_done, in_vain);
+	bbgw_plans_deliver(my_backup, archive);
 	bbgw_archive_finish(archive);
 
 	/* whatever happens to this process */
