@@ -21,9 +21,6 @@
  * read may be a mixture.  It is read until it is twice the same.  Whichever
  * version that is, it has all rows that S sees, at their places.
  *
- * What is not in a buffer cannot have hints set, for which the server's
- * functions for visibility want a buffer.
- *
  * Copyright (c) 2026, the backup_bgw authors
  *
  *-------------------------------------------------------------------------
@@ -33,17 +30,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "access/htup_details.h"
-#include "access/transam.h"
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
 #include "storage/fd.h"
-#include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "copy/page.h"
 #include "copy/tablelock.h"
+#include "snapshot/storage.h"
 
 /* how often a page whose checksum is wrong is read, as it may be a mixture */
 #define MAX_TRIES 10
@@ -141,15 +136,8 @@ bbgw_page_read(const BbgwTable *table, Relation rel, BlockNumber block,
 	if (copy_from_buffer(locator, block, page))
 		return BBGW_PAGE_READ;
 
-	path = bbgw_relation_path(locator.dbOid, locator.spcOid,
-							  locator.relNumber, MAIN_FORKNUM);
-	if (segment > 0)
-	{
-		char	   *first = path;
-
-		path = psprintf("%s.%u", first, segment);
-		pfree(first);
-	}
+	path = bbgw_storage_segment_path(locator.dbOid, locator.spcOid,
+									 locator.relNumber, segment);
 	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
 	if (fd < 0)
 	{
@@ -172,47 +160,4 @@ bbgw_page_read(const BbgwTable *table, Relation rel, BlockNumber block,
 		memset(page, 0, BLCKSZ);
 	}
 	return result;
-}
-
-/*
- * Does a snapshot see what a transaction has done?  "committed": it is known to
- * have committed.
- */
-static bool
-sees_transaction(Snapshot snapshot, TransactionId xid, bool committed)
-{
-	return !XidInMVCCSnapshot(xid, snapshot) &&
-		(committed || TransactionIdDidCommit(xid));
-}
-
-/*
- * Does an MVCC snapshot, taken by another transaction than this one, see a
- * row?  As HeapTupleSatisfiesMVCC(), which needs the buffer of the row.  Needs
- * pg_xact and pg_multixact to reach back to the snapshot.
- */
-bool
-bbgw_page_sees(Snapshot snapshot, HeapTupleHeader tuple)
-{
-	uint16		infomask = tuple->t_infomask;
-	bool		committed = HeapTupleHeaderXminCommitted(tuple);
-
-	if (HeapTupleHeaderXminInvalid(tuple))
-		return false;
-	if (!committed && (infomask & HEAP_MOVED) != 0)
-	{
-		/* by VACUUM FULL of a server before 9.0 */
-		if (TransactionIdDidCommit(HeapTupleHeaderGetXvac(tuple)) !=
-			((infomask & HEAP_MOVED_IN) != 0))
-			return false;
-	}
-	else if (!HeapTupleHeaderXminFrozen(tuple) &&
-			 !sees_transaction(snapshot, HeapTupleHeaderGetRawXmin(tuple),
-							   committed))
-		return false;
-
-	if ((infomask & HEAP_XMAX_INVALID) != 0 ||
-		HEAP_XMAX_IS_LOCKED_ONLY(infomask))
-		return true;
-	return !sees_transaction(snapshot, HeapTupleHeaderGetUpdateXid(tuple),
-							 (infomask & (HEAP_XMAX_COMMITTED | HEAP_XMAX_IS_MULTI)) == HEAP_XMAX_COMMITTED);
 }

@@ -273,9 +273,9 @@ fill_tables(ArrayType *relids, BbgwTable *tables, uint32 *ntables,
 
 /*
  * Makes a plan for these tables in a new segment.  Tables bigger than slice_size
- * blocks are cut into slices (0: none is), for "jobs" workers; see slices.c.  The biggest units
- * come first, so that at the end no worker is left alone with one.  "needed" is
- * the guard's set, in which all these files must be.
+ * blocks are cut into slices (0: none is), for "jobs" workers; see slices.c.
+ * The biggest units come first, so that at the end no worker is left alone with
+ * one.  "needed" is the guard's set, in which all these files must be.
  *
  * The caller is as of S, has it as active snapshot, and is not connected to SPI.
  * Raises an error if a file of S is gone.

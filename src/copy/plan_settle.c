@@ -15,7 +15,6 @@
 #include "access/transam.h"
 #include "catalog/pg_largeobject.h"
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 
 #include "bgworker.h"
 #include "copy/plan.h"

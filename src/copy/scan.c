@@ -239,63 +239,6 @@ close_storage(Relation rel)
 }
 
 /*
- * A row as it lies in a page.
- */
-static inline void
-set_tuple(HeapTuple tuple, Page page, OffsetNumber row)
-{
-	ItemId		item = PageGetItemId(page, row);
-
-	unsigned	offset = ItemIdGetOffset(item);
-
-	if (unlikely(offset < SizeOfPageHeaderData ||
-				 offset > BLCKSZ - SizeofHeapTupleHeader ||
-				 ItemIdGetLength(item) > BLCKSZ - offset))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("row with ctid (%u,%u) of table \"%s\" is not within its page",
-						scan.next, row, RelationGetRelationName(scan.rel))));
-	ItemPointerSet(&tuple->t_self, scan.next, row);
-	tuple->t_tableOid = RelationGetRelid(scan.rel);
-	tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
-	tuple->t_len = ItemIdGetLength(item);
-}
-
-/*
- * Which rows of a page S sees, of those that have not been written.  The page
- * is pinned, and locked while it is looked at; rows that have been found stay
- * as they are while it is pinned.
- */
-static int
-visible_rows(Snapshot snapshot, OffsetNumber *rows)
-{
-	Page		page;
-	OffsetNumber last;
-	bool		all_visible;
-	int			nrows = 0;
-
-	LockBuffer(scan.buffer, BUFFER_LOCK_SHARE);
-	page = BufferGetPage(scan.buffer);
-	bbgw_test_old_snapshot(snapshot, scan.rel, page);
-	last = PageGetMaxOffsetNumber(page);
-	all_visible = PageIsAllVisible(page) && !snapshot->takenDuringRecovery;
-	for (OffsetNumber row = OffsetNumberNext(scan.row); row <= last; row++)
-	{
-		ItemId		item = PageGetItemId(page, row);
-		HeapTupleData tuple;
-
-		if (!ItemIdIsNormal(item))
-			continue;
-		set_tuple(&tuple, page, row);
-		if (all_visible ||
-			HeapTupleSatisfiesVisibility(&tuple, snapshot, scan.buffer))
-			rows[nrows++] = row;
-	}
-	LockBuffer(scan.buffer, BUFFER_LOCK_UNLOCK);
-	return nrows;
-}
-
-/*
  * Reads what is left of block scan.next, unless the table is let go of
  * meanwhile: then it is still scan.next.
  */
@@ -311,12 +254,14 @@ scan_block(Snapshot snapshot)
 		scan.buffer = ReadBufferExtended(scan.rel, MAIN_FORKNUM, scan.next,
 										 RBM_NORMAL, scan.strategy);
 	Assert(BufferGetBlockNumber(scan.buffer) == scan.next);
-	nrows = visible_rows(snapshot, rows);
+	nrows = bbgw_page_visible_rows(scan.rel, scan.buffer, snapshot, scan.row,
+								   rows);
 	for (int i = 0; i < nrows; i++)
 	{
 		HeapTupleData tuple;
 
-		set_tuple(&tuple, BufferGetPage(scan.buffer), rows[i]);
+		bbgw_page_row(scan.rel, scan.next, BufferGetPage(scan.buffer), rows[i],
+					  &tuple);
 		bbgw_rowtext_row(scan.rowtext, &tuple);
 		scan.row = rows[i];
 		if (++scan.unit->rows % ROWS_PER_LOOK == 0)
@@ -392,7 +337,7 @@ read_copy(void)
 
 		if (!ItemIdIsNormal(PageGetItemId(page, ++scan.row)))
 			continue;
-		set_tuple(&tuple, page, scan.row);
+		bbgw_page_row(scan.rel, scan.next, page, scan.row, &tuple);
 		if (!bbgw_page_sees(snapshot, tuple.t_data))
 			continue;
 		bbgw_rowtext_row(scan.rowtext, &tuple);

@@ -20,6 +20,24 @@
 #include "snapshot/storage.h"
 
 /*
+ * Path of a segment of a main fork, palloc'd.
+ */
+char *
+bbgw_storage_segment_path(Oid database, Oid tablespace, RelFileNumber number,
+						  uint32 segment)
+{
+	char	   *path = bbgw_relation_path(database, tablespace, number,
+										  MAIN_FORKNUM);
+	char	   *segment_path;
+
+	if (segment == 0)
+		return path;
+	segment_path = psprintf("%s.%u", path, segment);
+	pfree(path);
+	return segment_path;
+}
+
+/*
  * Number of blocks in the main fork of a file.  Returns false if the file is
  * gone.  Needs no lock on the relation, and leaves nothing behind that is kept
  * until the end of the transaction, as the storage manager does.
@@ -29,35 +47,31 @@ bbgw_storage_blocks(const BbgwStorage *storage, BlockNumber *nblocks)
 {
 	Oid			database =
 	storage->tablespace == GLOBALTABLESPACE_OID ? InvalidOid : MyDatabaseId;
-	char	   *path = bbgw_relation_path(database, storage->tablespace,
-										  storage->filenumber, MAIN_FORKNUM);
-	char	   *segment = pstrdup(path);
 	BlockNumber in_segment = RELSEG_SIZE;
-	bool		found = false;
 
 	*nblocks = 0;
-	for (int number = 1; in_segment == RELSEG_SIZE; number++)
+	for (uint32 segment = 0; in_segment == RELSEG_SIZE; segment++)
 	{
+		char	   *path = bbgw_storage_segment_path(database,
+													 storage->tablespace,
+													 storage->filenumber,
+													 segment);
 		struct stat st;
 
-		if (stat(segment, &st) != 0)
+		if (stat(path, &st) != 0)
 		{
 			if (errno != ENOENT)
 				ereport(ERROR,
 						(errcode_for_file_access(),
-						 errmsg("could not stat file \"%s\": %m", segment)));
-			break;
+						 errmsg("could not stat file \"%s\": %m", path)));
+			pfree(path);
+			return segment > 0;
 		}
+		pfree(path);
 		in_segment = (BlockNumber) (st.st_size / BLCKSZ);
 		*nblocks += in_segment;
-		pfree(segment);
-		segment = psprintf("%s.%d", path, number);
-		if (number == 1)
-			found = true;
 	}
-	pfree(segment);
-	pfree(path);
-	return found;
+	return true;
 }
 
 /*

@@ -21,6 +21,8 @@ typedef struct BbgwStorage
 	uint32		needed;			/* number of the file in the guard's set */
 } BbgwStorage;
 
+extern char *bbgw_storage_segment_path(Oid database, Oid tablespace,
+									   RelFileNumber number, uint32 segment);
 extern bool bbgw_storage_blocks(const BbgwStorage *storage,
 								BlockNumber *nblocks);
 extern bool bbgw_storage_is_open(const BbgwStorage *storage, Relation rel);
