@@ -182,16 +182,25 @@ my $less = pretend('less', 'exec %s "$@" --exclude-table-data=public.a');
 my $more = pretend('more',
 	'for a do case $a in --exclude-table=*) ;; *) set -- "$@" "$a" ;; esac; shift; done; exec %s "$@"'
 );
+
+# Starts a backup after other SQL; with $overlap all tables are read before pg_dump
+# ends, else none is.
+sub back_up
+{
+	my ($overlap, $sql, %args) = @_;
+	hold_pg_dump($node);
+	$ENV{PGOPTIONS} = '' if $overlap;
+	my $started = $node->safe_psql('db', $sql . start_sql(%args));
+	wait_held($node);
+	wait_tables_done($started) or die if $overlap;
+	release_pg_dump($node);
+	return $started;
+}
+
 foreach my $overlap (1, 0)
 {
 	my $name = $overlap ? 'read' : 'not read';
-	hold_pg_dump($node);
-	$ENV{PGOPTIONS} = '' if $overlap;
-	$id =
-	  $node->safe_psql('db', $less . start_sql(destination => "less $name"));
-	wait_held($node);
-	wait_tables_done($id) or die if $overlap;
-	release_pg_dump($node);
+	$id = back_up($overlap, $less, destination => "less $name");
 	is(wait_backup($node, $id),
 		'completed', "a table is not wanted, and was $name")
 	  or diag(history($node, $id, 'error'));
@@ -206,17 +215,10 @@ foreach my $overlap (1, 0)
 	$node->command_ok([ verify_command($node, "$dir/less $name") ],
 		"$name: pg_verifybackup");
 
-	hold_pg_dump($node);
-	$ENV{PGOPTIONS} = '' if $overlap;
-	$id = $node->safe_psql(
-		'db',
-		$more
-		  . start_sql(
-			destination => "more $name",
-			exclude => [ 'a', 'filtered' ]));
-	wait_held($node);
-	wait_tables_done($id) or die if $overlap;
-	release_pg_dump($node);
+	$id = back_up(
+		$overlap, $more,
+		destination => "more $name",
+		exclude => [ 'a', 'filtered' ]);
 	is(wait_backup($node, $id),
 		'completed', "a table was not foreseen, others were $name")
 	  or diag(history($node, $id, 'error'));

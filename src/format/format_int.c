@@ -29,37 +29,21 @@ put_bool(BbgwFormat *format, char *out, const char *value)
 }
 
 /*
- * The server's functions add a null byte, so there must be room for it, too.
+ * The server's functions return the length of the text.  They add a null byte,
+ * so there must be room for it, too.
  */
-static char *
-put_int2(BbgwFormat *format, char *out, const char *value)
-{
-	return out + pg_itoa(bbgw_load_int16(value), out);
+#define PUT_INT(name, type, function) \
+static char * \
+name(BbgwFormat *format, char *out, const char *value) \
+{ \
+	return out + function(bbgw_load_##type(value), out); \
 }
 
-static char *
-put_int4(BbgwFormat *format, char *out, const char *value)
-{
-	return out + pg_ltoa(bbgw_load_int32(value), out);
-}
-
-static char *
-put_int8(BbgwFormat *format, char *out, const char *value)
-{
-	return out + pg_lltoa(bbgw_load_int64(value), out);
-}
-
-static char *
-put_uint4(BbgwFormat *format, char *out, const char *value)
-{
-	return out + pg_ultoa_n(bbgw_load_uint32(value), out);
-}
-
-static char *
-put_uint8(BbgwFormat *format, char *out, const char *value)
-{
-	return out + pg_ulltoa_n(bbgw_load_uint64(value), out);
-}
+PUT_INT(put_int2, int16, pg_itoa)
+PUT_INT(put_int4, int32, pg_ltoa)
+PUT_INT(put_int8, int64, pg_lltoa)
+PUT_INT(put_uint4, uint32, pg_ultoa_n)
+PUT_INT(put_uint8, uint64, pg_ulltoa_n)
 
 static char *
 put_tid(BbgwFormat *format, char *out, const char *value)
