@@ -32,10 +32,10 @@
  * looked at again, once, when the effects of a command become visible, which is
  * when the relation cache is told.  Not if it is known to those who arm guards
  * that this commit unlinks files, and none was armed: they wait for it.  In the
- * end, when all is done but the
- * unlinking, it is made sure that nothing was missed.  If it was, the backups
- * that need the file have failed: it is in the commit record, and so cannot be
- * preserved any more for standbys and crash recovery.
+ * end, when all is done but the unlinking, it is made sure that nothing was
+ * missed.  If it was, the backups that need the file have failed: it is in the
+ * commit record, and so cannot be preserved any more for standbys and crash
+ * recovery.
  *
  * A transaction that is prepared is through with this when it is prepared; its
  * files are no longer on the list that COMMIT PREPARED goes by.  One that was

@@ -4,9 +4,9 @@
  *	  The list of files that a transaction unlinks: puts files on it, takes
  *	  files off.
  *
- * The server has a function for taking one off, RelationPreserveStorage(), which walks
- * through the whole list for each file.  A transaction that drops 50,000 tables
- * would spend minutes in it.  The list is storage.c's own; there is no function
+ * The server has a function for taking one off, RelationPreserveStorage(),
+ * which walks through the whole list for each file.  A transaction that drops
+ * 50,000 tables would spend minutes in it.  The list is storage.c's own; there is no function
  * that does it for many files at a time.
  *
  * But what is put on the list comes first, and is linked to the rest.  So two

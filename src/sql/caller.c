@@ -81,7 +81,8 @@ is_whole_expression(const Node *call, const Node *expr)
  * function called has returned?  Says yes unless it is sure: where the call is
  * not the only column of a SELECT without FROM, or not the only statement of
  * its transaction, where more statements with the same snapshot may come, or in
- * processes that may have snapshots of their own.  "fcinfo" is that of a function that SQL has called.
+ * processes that may have snapshots of their own.  "fcinfo" is that of a
+ * function that SQL has called.
  */
 bool
 bbgw_caller_needs_snapshot(FunctionCallInfo fcinfo)
