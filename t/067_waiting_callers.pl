@@ -7,6 +7,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use IO::Socket::UNIX;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -101,7 +102,58 @@ foreach my $statements (
 	isnt(xmin($pid), '', "$statements: has a snapshot");
 	end_session($session, $pid);
 }
+# A client that wants the answer, and lets the statement live on.  Its snapshot is
+# of the past by now: it must not protect again what has been let go of.
+my $socket =
+  IO::Socket::UNIX->new(Peer => $node->host . '/.s.PGSQL.' . $node->port)
+  or die $!;
+
+sub message
+{
+	my ($type, $body) = @_;
+	return $type . pack('N', 4 + length $body) . $body;
+}
+
+# Reads messages up to one of a type; returns the last one's content.
+sub read_until
+{
+	my ($type) = @_;
+	for (;;)
+	{
+		my ($header, $body) = ('', '');
+		$socket->read($header, 5) == 5 or die 'the connection has ended';
+		my ($this, $len) = unpack('aN', $header);
+		$socket->read($body, $len - 4) if $len > 4;
+		die $body if $this eq 'E';
+		return $body if $this eq $type;
+	}
+}
+my $user = $node->safe_psql('postgres', 'SELECT current_user');
+my $startup = pack('N', 196608) . "user\0$user\0database\0db\0\0";
+$socket->syswrite(pack('N', 4 + length $startup) . $startup);
+my $own_pid = unpack('N', read_until('K'));
+read_until('Z');
+$socket->syswrite(message('P', "\0SELECT wait_backup($id)\0\0\0")
+	  . message('B', "\0\0\0\0\0\0\0\0")
+	  . message('E', "\0\0\0\0\0")
+	  . message('H', ''));
+poll_perl(
+	sub {
+		$node->safe_psql('postgres',
+			"SELECT wait_event FROM pg_stat_activity WHERE pid = $own_pid")
+		  eq 'Extension';
+	},
+	'the call to wait');
+is(xmin($own_pid), '', 'extended protocol: has no snapshot');
+my $later;
+$later = $node->safe_psql('db', 'SELECT pg_current_xact_id()') for 1 .. 2;
 release_pg_dump($node);
+read_until('C');
+cmp_ok(xmin($own_pid) || $later,
+	'>=', $later, 'extended protocol: nor gets an old one back');
+$socket->syswrite(message('S', ''));
+read_until('Z');
+close $socket;
 is(wait_backup($node, $id), 'completed', 'the backup goes on');
 
 # start_backup() waits for pg_dump

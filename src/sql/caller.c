@@ -124,7 +124,8 @@ check_client(void)
  * Sleeps on a condition variable that has been prepared, or is prepared
  * hereby, for up to "timeout" ms, or less.  Serves interrupts, and ends the
  * session if its client is gone.  Unless the snapshot is needed, nobody will
- * wait for the session on account of what it sees.
+ * wait for the session on account of what it sees, and what the session
+ * protects afterwards is what can be seen then.
  */
 void
 bbgw_caller_sleep(ConditionVariable *cv, long timeout, bool needs_snapshot)
@@ -138,4 +139,12 @@ bbgw_caller_sleep(ConditionVariable *cv, long timeout, bool needs_snapshot)
 	}
 	ConditionVariableTimedSleep(cv, Min(timeout, LOOK_INTERVAL),
 								PG_WAIT_EXTENSION);
+
+	/*
+	 * When the statement ends, the server would go back to what its snapshot
+	 * protects, unless there is something later.  Others have gone on without
+	 * that, and must not be told of it again.
+	 */
+	if (!needs_snapshot)
+		(void) GetLatestSnapshot();
 }
