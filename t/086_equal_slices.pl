@@ -82,6 +82,33 @@ is( scalar(
 	scalar(map { @$_ } values %$files),
 	'a table is locked: as many slices');
 
+# Nor need it be bigger than slice_size, if there is nothing else to do for the
+# other jobs; values out of line count.
+$node->safe_psql(
+	'db', q{
+	CREATE UNLOGGED TABLE most (id int, t text);
+	ALTER TABLE most ALTER t SET STORAGE external;
+	INSERT INTO most SELECT i, repeat('x', 100000) FROM generate_series(1, 1500) i}
+);
+foreach my $case ([ 1, '1GB', 1 ], [ 2, '1GB', 4 ], [ 2, '0', 1 ])
+{
+	my ($jobs, $slice_size, $expected) = @$case;
+	my $most = $node->safe_psql('db',
+		"SET backup_bgw.slice_size = '$slice_size'; SELECT "
+		  . start_sql(destination => "most-$jobs-$slice_size", jobs => $jobs)
+	);
+	is(wait_backup($node, $most), 'completed', "jobs $jobs: completed")
+	  or diag(history($node, $most, 'error'));
+	my $of = data_files($node, history($node, $most, 'destination'));
+	my ($key) = grep { / public most / } keys %$of;
+	is(scalar @{ $of->{$key} },
+		$expected, "jobs $jobs, slice_size $slice_size: files of one table");
+	is( (grep { @$_ > 1 } values %$of) + 0,
+		$expected > 1 ? 1 : 0,
+		"jobs $jobs: no other table is cut");
+}
+$node->safe_psql('db', 'DROP TABLE most');
+
 # Rows only, by several jobs, and no trigger fires.
 create_db($node, 'rows', bare => 1);
 restore_ok($node, $archive, 'rows', '-e', '--schema-only');

@@ -273,7 +273,8 @@ fill_tables(ArrayType *relids, BbgwTable *tables, uint32 *ntables,
 
 /*
  * Makes a plan for these tables in a new segment.  Tables bigger than slice_size
- * blocks are cut into slices (0: none is), for "jobs" workers; see slices.c.
+ * blocks, or than one worker's part, are cut into slices (0: none is), for "jobs"
+ * workers; see slices.c.
  * The biggest units come first, so that at the end no worker is left alone with
  * one.  "needed" is the guard's set, in which all these files must be.
  *
@@ -308,10 +309,12 @@ bbgw_plan_create(ArrayType *relids, int slice_size, int jobs,
 			 rows, nrelids);
 
 	for (uint32 i = 0; i < ntables; i++)
-	{
-		tables[i].nunits = bbgw_slices_count(&tables[i], slice_size, jobs);
-		nunits += tables[i].nunits;
 		bytes += tables[i].bytes;
+	for (uint32 i = 0; i < ntables; i++)
+	{
+		tables[i].nunits = bbgw_slices_count(&tables[i], slice_size, jobs,
+											 bytes);
+		nunits += tables[i].nunits;
 	}
 	units_offset =
 		MAXALIGN(offsetof(BbgwPlan, tables) + ntables * sizeof(BbgwTable));

@@ -32,8 +32,11 @@
  * compares those of two tables one by one.
  */
 #define SLICES_PER_JOB	 4
-#define MIN_SLICE_BLOCKS (128 * 1024 * 1024 / BLCKSZ)
+#define MIN_SLICE_BYTES	 (32 * 1024 * 1024)
 #define MAX_SLICES		 1024
+
+/* nor is a smaller table worth it, whoever has nothing to do */
+#define MIN_CUT_BYTES (4 * MIN_SLICE_BYTES)
 
 /* the free space map is looked at in so many places */
 #define MAX_PROBES 2048
@@ -42,22 +45,30 @@
 #define BLOCK_WORK (BLCKSZ / 8)
 
 /*
- * Into how many slices a table is to be cut, for "jobs" workers.  1 if it is
- * not bigger than slice_size blocks, or slice_size is 0.  Slices are of that
- * size at most, on average and unless they would be too many.
+ * Into how many slices a table is to be cut, for "jobs" workers that read
+ * "total" bytes, this table's among them.  More than 1 if it has more than
+ * slice_size blocks, or if it is more than one worker's part, so that the others
+ * would have to wait for the one that has it.  Slices have slice_size blocks at
+ * most, on average and unless they would be too many; if that is 0, there are
+ * none.
  */
 uint32
-bbgw_slices_count(const BbgwTable *table, int slice_size, int jobs)
+bbgw_slices_count(const BbgwTable *table, int slice_size, int jobs,
+				  uint64 total)
 {
+	/* what is out of line is work, too */
+	uint32		worth = (uint32) Min(table->bytes / MIN_SLICE_BYTES, MAX_SLICES);
+	bool		is_most = table->bytes >= MIN_CUT_BYTES &&
+	table->bytes > total / jobs;
 	uint32		n;
 
 	if (!table->is_heap || table->is_catalog || slice_size == 0 ||
-		table->nblocks <= (BlockNumber) slice_size)
+		!(table->nblocks > (BlockNumber) slice_size || is_most))
 		return 1;
-	n = (table->nblocks - 1) / slice_size + 1;
-	n = Max(n, Min((uint32) jobs * SLICES_PER_JOB,
-				   table->nblocks / MIN_SLICE_BLOCKS));
-	return Min(n, MAX_SLICES);
+	n = (Max(table->nblocks, 1) - 1) / slice_size + 1;
+	n = Max(n, Min((uint32) jobs * SLICES_PER_JOB, worth));
+	n = Min(n, MAX_SLICES);
+	return Min(n, Max(table->nblocks, 1));
 }
 
 static BlockNumber

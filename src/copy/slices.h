@@ -13,7 +13,7 @@
 #include "copy/plan.h"
 
 extern uint32 bbgw_slices_count(const BbgwTable *table, int slice_size,
-								int jobs);
+								int jobs, uint64 total);
 extern void bbgw_slices_cut(const BbgwTable *table, BlockNumber *ends);
 
 #endif							/* BBGW_SLICES_H */
