@@ -56,6 +56,15 @@ typedef enum BbgwPhase
 	BBGW_PHASE_FINISHING
 } BbgwPhase;
 
+/* How far the backup's pg_dump is, see asof_dump.c */
+typedef enum BbgwDumpStage
+{
+	BBGW_DUMP_CATALOGS,			/* it reads them, and writes toc.dat */
+	BBGW_DUMP_ASKS,				/* toc.dat is there; waits for an answer */
+	BBGW_DUMP_GOES_ON,			/* has it: it is to write its data files */
+	BBGW_DUMP_STOPS				/* or to end */
+} BbgwDumpStage;
+
 typedef enum BbgwCompression
 {
 	BBGW_COMPRESSION_NONE,
@@ -111,6 +120,7 @@ typedef struct BbgwBackup
 	BbgwPhase	phase;
 	int			leader_pid;
 	int			dump_pid;		/* server process pg_dump talks to */
+	BbgwDumpStage dump_stage;
 	dsm_handle	snapshot;		/* S */
 	bool		own_files;		/* S's, of catalogs too; with "snapshot" */
 	bool		sync_later;		/* the leader makes small files durable */

@@ -9,9 +9,10 @@
  * 1. <destination>.partial is created, with a directory in it to which pg_dump
  *	  writes an archive whose data files of plain tables have no rows.  Those
  *	  the table workers write in the meantime, beside it.
- * 2. When pg_dump has ended, its files of plain tables are removed.  What else
- *	  it wrote, large objects and filtered configuration tables, is compressed
- *	  by the leader.
+ * 2. When pg_dump has written toc.dat it is stopped, if workers write all of
+ *	  the data.  Otherwise it goes on, and its files of plain tables are removed;
+ *	  what else it wrote, large objects and filtered configuration tables, is
+ *	  compressed by the leader.
  * 3. The workers' files get the names that pg_dump had for them.  toc.dat gets
  *	  the file names of tables in several pieces.  The manifest is written,
  *	  everything is fsynced, and the directory is renamed.
@@ -54,6 +55,7 @@ struct BbgwArchive
 	BbgwDirectory *dir;
 	const char *directory;		/* its path */
 	const char *dump_directory; /* pg_dump's; NULL: not made yet */
+	bool		dump_stopped;	/* there is nothing but toc.dat */
 	BbgwToc    *toc;
 	List	   *dumped;			/* of DumpedFile */
 	BbgwManifest *manifest;
@@ -114,7 +116,7 @@ bbgw_archive_begin_dump(BbgwArchive *archive)
 	else
 	{
 		bbgw_directory_check(archive->dir);
-		bbgw_directory_clear_dump(archive->dir);
+		bbgw_directory_clear_dump(archive->dir, NULL);
 	}
 	return archive->dump_directory;
 }
@@ -130,23 +132,38 @@ bbgw_archive_check(const BbgwArchive *archive)
 }
 
 /*
- * Reads the table of contents that pg_dump has written.
+ * Reads the table of contents that pg_dump has written.  What was read before is
+ * no longer valid.
  */
 BbgwToc *
 bbgw_archive_read_toc(BbgwArchive *archive)
 {
 	bbgw_directory_check(archive->dir);
+	if (archive->toc)
+		bbgw_toc_free(archive->toc);
 	archive->toc =
 		bbgw_toc_read(bbgw_path_in(archive->dump_directory, BBGW_TOC_NAME));
 	return archive->toc;
 }
 
 /*
- * Table workers write the rows of this entry, in so many slices.  Removes the
- * file that pg_dump has for it, after making sure that there are no rows in it.
+ * pg_dump was stopped when it had written the table of contents.  Removes what
+ * else it may have begun.
  */
 void
-bbgw_archive_claim(BbgwArchive *archive, const BbgwTocData *data, int nslices)
+bbgw_archive_dump_stopped(BbgwArchive *archive)
+{
+	bbgw_directory_check(archive->dir);
+	bbgw_directory_clear_dump(archive->dir, BBGW_TOC_NAME);
+	archive->dump_stopped = true;
+}
+
+/*
+ * Removes the file that pg_dump has for a table, after making sure that there
+ * are no rows in it.
+ */
+static void
+remove_empty(BbgwArchive *archive, const BbgwTocData *data)
 {
 	char	   *name = bbgw_name_data(data->dump_id, 0);
 
@@ -156,6 +173,16 @@ bbgw_archive_claim(BbgwArchive *archive, const BbgwTocData *data, int nslices)
 			 archive->dump_directory, name);
 	bbgw_directory_unlink_dumped(archive->dir, name);
 	pfree(name);
+}
+
+/*
+ * Table workers write the rows of this entry, in so many slices.
+ */
+void
+bbgw_archive_claim(BbgwArchive *archive, const BbgwTocData *data, int nslices)
+{
+	if (!archive->dump_stopped)
+		remove_empty(archive, data);
 
 	if (nslices > 1)
 	{

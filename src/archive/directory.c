@@ -369,12 +369,12 @@ bbgw_directory_finish(BbgwDirectory *dir)
 }
 
 /*
- * Removes all files in a directory.  Subdirectories go only if they are empty.
- * What goes wrong is reported with elevel; if that is below ERROR, returns
+ * Removes all files in a directory, but for the one called "keep" (NULL: all).
+ * Subdirectories go only if they are empty.  What goes wrong is reported with elevel; if that is below ERROR, returns
  * false then.
  */
 static bool
-clear(int dir_fd, const char *path, int elevel)
+clear(int dir_fd, const char *path, const char *keep, int elevel)
 {
 	/* a descriptor with a position of its own */
 	int			fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY);
@@ -392,6 +392,7 @@ clear(int dir_fd, const char *path, int elevel)
 	while (errno = 0, (de = readdir(stream)) != NULL)
 	{
 		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 ||
+			(keep && strcmp(de->d_name, keep) == 0) ||
 			unlinkat(dir_fd, de->d_name, 0) == 0)
 			continue;
 		/* for a directory, POSIX has EPERM */
@@ -417,12 +418,12 @@ clear(int dir_fd, const char *path, int elevel)
 }
 
 /*
- * Removes what pg_dump has written, so that another one can write.
+ * Removes what pg_dump has written, but for the file called "keep" (NULL: all).
  */
 void
-bbgw_directory_clear_dump(const BbgwDirectory *dir)
+bbgw_directory_clear_dump(const BbgwDirectory *dir, const char *keep)
 {
-	(void) clear(dir->dump_fd, dir->dump_path, ERROR);
+	(void) clear(dir->dump_fd, dir->dump_path, keep, ERROR);
 }
 
 /*
@@ -450,8 +451,8 @@ bbgw_directory_remove(BbgwDirectory *dir)
 	const char *name = is_called(dir, dir->name) ? dir->name : dir->final_name;
 
 	if (dir->dump_fd >= 0)
-		(void) clear(dir->dump_fd, dir->dump_path, LOG);
-	if (!clear(dir->fd, dir->path, LOG))
+		(void) clear(dir->dump_fd, dir->dump_path, NULL, LOG);
+	if (!clear(dir->fd, dir->path, NULL, LOG))
 		return;
 	if (!is_called(dir, name))
 		ereport(LOG,

@@ -29,7 +29,8 @@ extern void bbgw_directory_unlink_dumped(const BbgwDirectory *dir,
 										 const char *name);
 extern void bbgw_directory_take_dumped(const BbgwDirectory *dir,
 									   const char *name);
-extern void bbgw_directory_clear_dump(const BbgwDirectory *dir);
+extern void bbgw_directory_clear_dump(const BbgwDirectory *dir,
+									  const char *keep);
 extern void bbgw_directory_end_dump(BbgwDirectory *dir);
 extern void bbgw_directory_unlink(const BbgwDirectory *dir, const char *name);
 extern void bbgw_directory_rename(const BbgwDirectory *dir, const char *from,

@@ -58,8 +58,13 @@ remember(BbgwToc *toc, int *max_data, const BbgwTocEntry *e)
 
 	if (strcmp(e->desc, "ENCODING") == 0)
 		toc->encoding_id = e->dump_id;
-	if (!e->had_dumper || strcmp(e->desc, TABLE_DATA) != 0)
+	if (!e->had_dumper)
 		return;
+	if (strcmp(e->desc, TABLE_DATA) != 0)
+	{
+		toc->nothers++;
+		return;
+	}
 
 	if (toc->ndata == *max_data)
 	{
@@ -76,12 +81,16 @@ remember(BbgwToc *toc, int *max_data, const BbgwTocEntry *e)
  * Reads the table of contents that pg_dump has written to the file "path",
  * which must stay until bbgw_toc_write().
  *
- * The result lives in the current memory context.  Needs a transaction.  Raises
- * what bbgw_toc_file_header() does.
+ * The result lives in a context of its own, below the current one.  Needs a
+ * transaction.  Raises what bbgw_toc_file_header() does.
  */
 BbgwToc *
 bbgw_toc_read(const char *path)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "backup_bgw toc",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
 	BbgwToc    *toc = palloc0(sizeof(BbgwToc));
 	MemoryContext entry_context;
 	HASHCTL		ctl;
@@ -89,7 +98,7 @@ bbgw_toc_read(const char *path)
 	BbgwTocEntry entry;
 	int			max_data = 1024;
 
-	toc->context = CurrentMemoryContext;
+	toc->context = context;
 	toc->path = pstrdup(path);
 	toc->data = palloc(max_data * sizeof(BbgwTocData));
 	bbgw_toc_file_open(&file, toc->path, false);
@@ -114,7 +123,14 @@ bbgw_toc_read(const char *path)
 	ctl.hcxt = toc->context;
 	toc->splits = hash_create("backup_bgw split tables", 64, &ctl,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	MemoryContextSwitchTo(old_context);
 	return toc;
+}
+
+void
+bbgw_toc_free(BbgwToc *toc)
+{
+	MemoryContextDelete(toc->context);
 }
 
 static void

@@ -53,6 +53,7 @@ typedef struct BbgwToc
 	BbgwTocHeader header;
 	int			ndata;
 	BbgwTocData *data;			/* in file order */
+	int			nothers;		/* entries that have files of other data */
 
 	/* Private to toc.c */
 	MemoryContext context;
@@ -66,5 +67,6 @@ extern BbgwToc *bbgw_toc_read(const char *path);
 extern void bbgw_toc_set_files(BbgwToc *toc, const BbgwTocData *data,
 							   int nfiles, char **filenames);
 extern void bbgw_toc_write(const BbgwToc *toc, const char *path);
+extern void bbgw_toc_free(BbgwToc *toc);
 
 #endif							/* BBGW_TOC_H */

@@ -364,6 +364,27 @@ wait_for_workers(void)
 	}
 }
 
+/*
+ * Has pg_dump do what it is needed for, and returns its table of contents.
+ */
+static const BbgwToc *
+get_toc(BbgwSchemaRun *schema)
+{
+	if (bbgw_schema_wait(schema))
+	{
+		const BbgwToc *toc = bbgw_archive_read_toc(archive);
+
+		if (bbgw_plans_cover(toc))
+		{
+			bbgw_schema_stop(schema);
+			bbgw_archive_dump_stopped(archive);
+			return toc;
+		}
+		bbgw_schema_go_on(schema);
+	}
+	return bbgw_archive_read_toc(archive);
+}
+
 static void
 run_backup(void)
 {
@@ -395,8 +416,8 @@ run_backup(void)
 	report_start();
 
 	bbgw_plans_foresee(my_backup, request, &selection, needed);
-	bbgw_schema_wait(&schema);
-	bbgw_plans_settle(my_backup, request, archive, my_guard, needed);
+	bbgw_plans_settle(my_backup, request, get_toc(&schema), archive, my_guard,
+					  needed);
 	bbgw_archive_convert(archive);
 	wait_for_workers();
 

@@ -419,6 +419,21 @@ bbgw_pgdump_poll(long timeout)
 }
 
 /*
+ * Logs what pg_dump has said, warnings in general, and forgets it.
+ */
+void
+bbgw_pgdump_log(void)
+{
+	if (child_stderr >= 0)
+		(void) read_stderr();
+	if (stderr_len > 0)
+		ereport(LOG,
+				(errmsg("pg_dump: %s", stderr_text)));
+	stderr_len = 0;
+	stderr_text[0] = '\0';
+}
+
+/*
  * Raises an error if pg_dump, which has ended, has failed.  That blames the
  * connection if it was not yet "connected".
  */
@@ -429,9 +444,7 @@ bbgw_pgdump_result(bool connected)
 
 	if (child_status != 0)
 		report_failure(child_status, connected);
-	if (stderr_len > 0)
-		ereport(LOG,
-				(errmsg("pg_dump: %s", stderr_text)));
+	bbgw_pgdump_log();
 }
 
 /*

@@ -18,6 +18,7 @@ extern void bbgw_pgdump_start(const BbgwBackup *backup,
 							  const char *token, const char *directory);
 extern bool bbgw_pgdump_poll(long timeout);
 extern bool bbgw_pgdump_deadlocked(void);
+extern void bbgw_pgdump_log(void);
 extern void bbgw_pgdump_result(bool connected);
 extern void bbgw_pgdump_kill(void);
 

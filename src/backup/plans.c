@@ -83,16 +83,24 @@ bbgw_plans_foresee(BbgwBackup *backup, const BbgwRequest *request,
 }
 
 /*
- * pg_dump has ended.  Puts the plan right according to what it has left, and
- * gives up all files that nobody will read any more.  Raises an error if that is
- * not what pg_dump leaves, or a file of S is gone.
+ * Do the workers read all that pg_dump wants?
+ */
+bool
+bbgw_plans_cover(const BbgwToc *toc)
+{
+	return toc->nothers == 0 && bbgw_plan_missing(plans[0], toc) == NULL;
+}
+
+/*
+ * pg_dump has ended, with this table of contents.  Puts the plan right, and gives
+ * up all files that nobody will read any more.  Raises an error if pg_dump's
+ * files are not those that it says, or a file of S is gone.
  */
 void
 bbgw_plans_settle(BbgwBackup *backup, const BbgwRequest *request,
-				  BbgwArchive *archive, BbgwGuard *guard,
+				  const BbgwToc *toc, BbgwArchive *archive, BbgwGuard *guard,
 				  BbgwNeededSet *needed)
 {
-	BbgwToc    *toc = bbgw_archive_read_toc(archive);
 	ArrayType  *missing = bbgw_plan_missing(plans[0], toc);
 	uint64		ntables;
 

@@ -18,8 +18,9 @@
 extern void bbgw_plans_foresee(BbgwBackup *backup, const BbgwRequest *request,
 							   const BbgwSelection *selection,
 							   BbgwNeededSet *needed);
+extern bool bbgw_plans_cover(const BbgwToc *toc);
 extern void bbgw_plans_settle(BbgwBackup *backup, const BbgwRequest *request,
-							  BbgwArchive *archive, BbgwGuard *guard,
+							  const BbgwToc *toc, BbgwArchive *archive, BbgwGuard *guard,
 							  BbgwNeededSet *needed);
 extern void bbgw_plans_deliver(BbgwBackup *backup, BbgwArchive *archive);
 

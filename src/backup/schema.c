@@ -10,6 +10,9 @@
  * with REINDEX of a catalog for instance, pg_dump is run again, as of the same
  * S.
  *
+ * When pg_dump has written its table of contents it asks for data, and the
+ * leader says whether there is any that it is to write (asof_dump.c).
+ *
  * Copyright (c) 2026, the backup_bgw authors
  *
  *-------------------------------------------------------------------------
@@ -43,6 +46,29 @@ make_token(char *token)
 		snprintf(token + 2 * i, 3, "%02x", random[i]);
 }
 
+/*
+ * Does pg_dump wait to be told whether to go on?
+ */
+static bool
+asks(const BbgwSchemaRun *run)
+{
+	bool		asks;
+
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	asks = run->backup->dump_stage == BBGW_DUMP_ASKS;
+	LWLockRelease(bbgw_shared->lock);
+	return asks;
+}
+
+static void
+answer(const BbgwSchemaRun *run, BbgwDumpStage stage)
+{
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	run->backup->dump_stage = stage;
+	LWLockRelease(bbgw_shared->lock);
+	ConditionVariableBroadcast(&run->backup->cv);
+}
+
 static void
 launch(BbgwSchemaRun *run)
 {
@@ -50,6 +76,7 @@ launch(BbgwSchemaRun *run)
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	strlcpy(run->backup->dump_token, run->token, sizeof(run->token));
 	run->backup->dump_pid = 0;
+	run->backup->dump_stage = BBGW_DUMP_CATALOGS;
 	LWLockRelease(bbgw_shared->lock);
 
 	run->tries++;
@@ -110,28 +137,87 @@ bbgw_schema_start(BbgwSchemaRun *run)
 }
 
 /*
- * Waits for the end of pg_dump, and raises an error if it has failed.
+ * Waits for the end of pg_dump.  Returns true before that, if it asks for data;
+ * with "go_on" it gets it instead.
  */
-void
-bbgw_schema_wait(BbgwSchemaRun *run)
+static bool
+wait_for_dump(BbgwSchemaRun *run, bool go_on)
 {
 	do
 	{
-		while (!run->ended && !bbgw_pgdump_poll(WATCH_INTERVAL))
+		while (!run->ended)
 		{
 			int			pid = session_pid(run);
 
+			if (asks(run))
+			{
+				if (!go_on)
+					return true;
+				answer(run, BBGW_DUMP_GOES_ON);
+			}
 			run->check();
 			if (pid != 0)
 				(void) bbgw_lockpass(pid, run->backup->own_files);
+			run->ended = bbgw_pgdump_poll(WATCH_INTERVAL);
 		}
 	} while (try_again(run));
+	return false;
+}
 
+/*
+ * pg_dump has ended.
+ */
+static void
+end_run(BbgwSchemaRun *run)
+{
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	run->backup->dump_token[0] = '\0';
 	run->backup->dump_pid = 0;
 	LWLockRelease(bbgw_shared->lock);
-
 	bbgw_archive_check(run->archive);
+}
+
+/*
+ * Waits until pg_dump has written its table of contents.  Returns true if it now
+ * waits for bbgw_schema_stop() or bbgw_schema_go_on(), false if it has ended as
+ * it had no data to ask for.  Raises an error if it has failed.
+ */
+bool
+bbgw_schema_wait(BbgwSchemaRun *run)
+{
+	if (wait_for_dump(run, false))
+		return true;
+	end_run(run);
 	bbgw_pgdump_result(true);
+	run->check();
+	return false;
+}
+
+/*
+ * Has pg_dump write its data files, and waits for its end.  Raises an error if it
+ * has failed.
+ */
+void
+bbgw_schema_go_on(BbgwSchemaRun *run)
+{
+	(void) wait_for_dump(run, true);
+	end_run(run);
+	bbgw_pgdump_result(true);
+	run->check();
+}
+
+/*
+ * Has pg_dump end, of which nothing is wanted any more.  It ends because its
+ * connection does, and with an error; what it says of that is nobody's business.
+ */
+void
+bbgw_schema_stop(BbgwSchemaRun *run)
+{
+	bbgw_pgdump_log();
+	answer(run, BBGW_DUMP_STOPS);
+	while (!bbgw_pgdump_poll(WATCH_INTERVAL))
+		run->check();
+	run->ended = true;
+	end_run(run);
 	run->check();
 }

@@ -27,6 +27,8 @@ typedef struct BbgwSchemaRun
 } BbgwSchemaRun;
 
 extern void bbgw_schema_start(BbgwSchemaRun *run);
-extern void bbgw_schema_wait(BbgwSchemaRun *run);
+extern bool bbgw_schema_wait(BbgwSchemaRun *run);
+extern void bbgw_schema_go_on(BbgwSchemaRun *run);
+extern void bbgw_schema_stop(BbgwSchemaRun *run);
 
 #endif							/* BBGW_SCHEMA_H */

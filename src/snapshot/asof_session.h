@@ -25,6 +25,7 @@ typedef struct BbgwAsofSession
 {
 	int64		backup_id;		/* whose S it is; 0: not a session as of S */
 	bool		dumps;			/* it is the session of the backup's pg_dump */
+	bool		asked;			/* ... which may go on to the data */
 	Oid			session_user;	/* as they were on entering */
 	Oid			user;
 	int			nesting;		/* statements under way */
@@ -49,6 +50,9 @@ extern void bbgw_asof_session_enter(const char *name, bool toplevel);
 extern void bbgw_asof_session_begin_statement(void);
 extern void bbgw_asof_session_check(void);
 extern void bbgw_asof_session_rest(ResourceOwner portal);
+
+/* asof_dump.c */
+extern void bbgw_asof_dump_data(void);
 
 /* asof_statements.c */
 extern void bbgw_asof_statements_init(void);

@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * asof_dump.c
+ *	  The session of a backup's pg_dump, when it comes to the data.
+ *
+ * pg_dump -Fd writes its table of contents as soon as it has read the catalogs,
+ * before it asks for the rows of the first table.  Rows, and large objects, are
+ * the workers' business, so in most databases that is all that is wanted of it.
+ * It would still ask for each table, to be told that it is empty, and make a
+ * file of that.  So its session tells the leader that pg_dump has come there,
+ * and waits for the answer: to go on, or to end.
+ *
+ * Copyright (c) 2026, the backup_bgw authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/wait_event.h"
+
+#include "shmem.h"
+#include "snapshot/asof_session.h"
+
+/* how often to look whether the leader is still there, in ms */
+#define ANSWER_INTERVAL 1000
+
+/*
+ * Tells the leader that pg_dump asks for data.  Returns the backup, or NULL if it
+ * is over.
+ */
+static BbgwBackup *
+ask(void)
+{
+	BbgwBackup *backup;
+	PGPROC	   *leader = NULL;
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	backup = bbgw_backup_find(bbgw_asof_session.backup_id);
+	if (backup && backup->dump_stage == BBGW_DUMP_CATALOGS)
+	{
+		backup->dump_stage = BBGW_DUMP_ASKS;
+		leader = BackendPidGetProc(backup->leader_pid);
+	}
+	LWLockRelease(bbgw_shared->lock);
+	if (leader)
+		SetLatch(&leader->procLatch);
+	return backup;
+}
+
+/*
+ * What the leader wants; BBGW_DUMP_STOPS also if the backup is over.
+ */
+static BbgwDumpStage
+answer(BbgwBackup *backup)
+{
+	BbgwDumpStage stage = BBGW_DUMP_STOPS;
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	if (backup->id == bbgw_asof_session.backup_id &&
+		backup->state != BBGW_FREE)
+		stage = backup->dump_stage;
+
+	/* our process ID is soon another's */
+	if (stage == BBGW_DUMP_STOPS && backup->dump_pid == MyProcPid)
+		backup->dump_pid = 0;
+	LWLockRelease(bbgw_shared->lock);
+	return stage;
+}
+
+/*
+ * To be called before each statement, or function, by which pg_dump gets data;
+ * does nothing in other sessions.  Waits for the leader the first time.  Does
+ * not return if pg_dump is not to go on: the connection ends without a word.
+ *
+ * No locks are held meanwhile but those of cursors.
+ */
+void
+bbgw_asof_dump_data(void)
+{
+	BbgwBackup *backup;
+	BbgwDumpStage stage;
+
+	if (!bbgw_asof_session.dumps || bbgw_asof_session.asked ||
+		bbgw_asof_session.nesting > 0)
+		return;
+
+	backup = ask();
+	while (backup && (stage = answer(backup)) != BBGW_DUMP_GOES_ON)
+	{
+		if (stage == BBGW_DUMP_STOPS)
+			proc_exit(0);
+		ConditionVariableTimedSleep(&backup->cv, ANSWER_INTERVAL,
+									PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	bbgw_asof_session.asked = true;
+}
