@@ -1,7 +1,10 @@
 # backup_bgw: needs PostgreSQL 15 or later with its server headers, and liblz4.
+# Takes libzstd and zlib, too, if they are installed with their headers.
 #
 #   make && make install          for the server of $(PG_CONFIG)
 #   make installcheck             pg_regress and TAP, each on servers of its own
+#   make with_zstd=no             without libzstd; with_zlib=no likewise; yes: an
+#                                 error if it is not there (after make clean)
 #   make format                   pgindent's formatting of src/, perltidy's of t/
 #
 # dev/test does all of it without touching the installed server.
@@ -27,6 +30,26 @@ EXTRA_CLEAN = tmp_check_regress
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# Is a library there?  $(call has_library,header,function,option)
+has_library = $(shell echo 'int main(void) { return $(2) == 0; }' | \
+	$(CC) $(CPPFLAGS) $(LDFLAGS) -x c -include $(1) -o /dev/null - $(3) 2>/dev/null && echo yes)
+
+# PGXS has variables of these names, which say what the server was built with.
+ifneq ($(origin with_zstd),command line)
+with_zstd := $(call has_library,zstd.h,ZSTD_versionNumber(),-lzstd)
+endif
+ifneq ($(origin with_zlib),command line)
+with_zlib := $(call has_library,zlib.h,zlibCompileFlags(),-lz)
+endif
+ifeq ($(with_zstd),yes)
+override CPPFLAGS += -DBBGW_WITH_ZSTD
+SHLIB_LINK += -lzstd
+endif
+ifeq ($(with_zlib),yes)
+override CPPFLAGS += -DBBGW_WITH_ZLIB
+SHLIB_LINK += -lz
+endif
 
 PG_PROVE_FLAGS += -I $(srcdir)/t/lib
 
