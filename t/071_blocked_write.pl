@@ -77,7 +77,9 @@ sub held_backup
 }
 
 my $t = held_backup(
-	't', '', 'none',
+	't',
+	'',
+	'none',
 	'VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) t',
 	'DROP INDEX CONCURRENTLY t_v',
 	'REINDEX TABLE CONCURRENTLY t',
@@ -94,10 +96,12 @@ restore_ok($node, $_, 'restored', '-e') for ($t, $long);
 is(rows('restored'), $expected, 'every row is there, once');
 
 # Compression that takes long: between rows, and in the midst of a row
-my $noise = q{SELECT string_agg(md5(concat(i, ' ', j)), '') FROM generate_series};
+my $noise =
+  q{SELECT string_agg(md5(concat(i, ' ', j)), '') FROM generate_series};
 foreach my $compression (built_in($node, qw(lz4:3 zstd gzip)))
 {
-	foreach my $kind ([ 'rows', "$noise(1, 40) j", 3000 ],
+	foreach my $kind (
+		[ 'rows', "$noise(1, 40) j", 3000 ],
 		[ 'long', "$noise(1, 40000) j", 3 ])
 	{
 		my $table = "$kind->[0]_$compression" =~ s/\W/_/gr;
@@ -108,7 +112,9 @@ foreach my $compression (built_in($node, qw(lz4:3 zstd gzip)))
 		  "SELECT count(*), md5(string_agg(md5(v), '' ORDER BY id)) FROM $table";
 		my $before = $node->safe_psql('victim', $checksum);
 		my $archive = held_backup(
-			$table, '_compression', $compression,
+			$table,
+			'_compression',
+			$compression,
 			"VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) $table",
 			"ALTER TABLE $table ALTER id TYPE bigint",
 			"TRUNCATE $table",

@@ -26,17 +26,21 @@ create_db(
 		SELECT i AS id, (SELECT string_agg(md5(j::text), '') FROM generate_series(1, i * 10000) j) AS v FROM generate_series(1, 4) i;
 	CREATE TABLE one AS SELECT 1 AS id;
 	CREATE TABLE empty (id int);
-	SELECT lo_create(1), lo_from_bytea(2, 'x'), lo_from_bytea(3, (SELECT string_agg(sha512(i::text::bytea), '') FROM generate_series(1, 30000) i));});
+	SELECT lo_create(1), lo_from_bytea(2, 'x'), lo_from_bytea(3, (SELECT string_agg(sha512(i::text::bytea), '') FROM generate_series(1, 30000) i));}
+);
 
-my %test =
-  (lz4 => [ 'lz4', '-t' ], zstd => [ 'zstd', '-t' ], gzip => [ 'gzip', '-t' ]);
+my %test = (
+	lz4 => [ 'lz4', '-t' ],
+	zstd => [ 'zstd', '-t' ],
+	gzip => [ 'gzip', '-t' ]);
 
 my @codecs = built_in($node, qw(lz4 zstd gzip));
 foreach my $codec (qw(lz4 zstd gzip))
 {
   SKIP:
 	{
-		skip "no $codec in this build", 1 unless grep { $_ eq $codec } @codecs;
+		skip "no $codec in this build", 1
+		  unless grep { $_ eq $codec } @codecs;
 		look_at($codec);
 	}
 }
@@ -68,7 +72,8 @@ sub look_at
 			'', "$compression: all are compressed");
 		command_ok([ @{ $test{$codec} }, map { "$archive/$_" } @files ],
 			"$compression: $codec -t");
-		command_ok([ verify_command($node, $archive) ],
+		command_ok(
+			[ verify_command($node, $archive) ],
 			"$compression: pg_verifybackup");
 		data_files_equal($node, 'db', $archive, $compression);
 		command_like(
@@ -102,8 +107,8 @@ sub listed_as
 	my ($codec, $compression) = @_;
 	return qr/^;     Compression: $codec$/m if major($node) >= 16;
 	return qr/^;     Compression: 0$/m if $codec ne 'gzip';
-	my ($level) = $compression =~ /:(.*)/;
-	return qr/^;     Compression: @{[ $level // -1 ]}$/m;
+	my $level = $compression =~ /:(.*)/ ? $1 : -1;
+	return qr/^;     Compression: $level$/m;
 }
 
 sub flip_byte
@@ -137,8 +142,10 @@ foreach my $codec (@codecs)
 			"level '$level' of $codec");
 	}
 }
-foreach my $compression ('zst', 'zstandard', 'gz', 'ZSTD', ' gzip', ':', ':1',
-	'none:', 'lz4,level=1')
+foreach my $compression (
+	'zst', 'zstandard', 'gz', 'ZSTD',
+	' gzip', ':', ':1', 'none:',
+	'lz4,level=1')
 {
 	start_fails(
 		$node,

@@ -15,11 +15,14 @@ use BackupBgwTest;
 my $source = PostgreSQL::Test::Utils::tempdir() . '/source';
 my $log = PostgreSQL::Test::Utils::tempdir() . '/build.log';
 mkdir $source or die "could not create \"$source\": $!";
-system_or_bail('cp', '-R', '-p',
-	(map { "$FindBin::RealBin/../$_" } qw(Makefile backup_bgw.control sql src)),
+system_or_bail(
+	'cp', '-R', '-p',
+	(   map { "$FindBin::RealBin/../$_" }
+		  qw(Makefile backup_bgw.control sql src)),
 	$source);
 unlink "$source/src/archive/codec_$_.o" foreach qw(zstd gzip);
-system("make -C '$source' with_zstd=no with_zlib=no with_llvm=no all >'$log' 2>&1"
+system(
+	"make -C '$source' with_zstd=no with_zlib=no with_llvm=no all >'$log' 2>&1"
   ) == 0
   or die slurp_file($log);
 unlike(slurp_file($log), qr/warning:/, 'no compiler warning');
@@ -54,7 +57,8 @@ start_fails($node, 'db', { compression => 'zip' },
 
 foreach my $compression (qw(lz4 lz4:9 none))
 {
-	my $id = $node->safe_psql('db',
+	my $id = $node->safe_psql(
+		'db',
 		'SELECT '
 		  . start_sql(
 			destination => "with $compression",

@@ -406,7 +406,7 @@ sub built_in
 		$missing{$codec} = 1 if $err =~ /does not support compression/;
 	}
 	note("not built in: $_") foreach sort keys %missing;
-	return grep { !$missing{ s/:.*//r } } @compressions;
+	return grep { !$missing{s/:.*//r} } @compressions;
 }
 
 # Suffix of data files with this compression.
