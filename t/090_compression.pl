@@ -30,7 +30,7 @@ create_db(
 );
 
 my %test = (
-	lz4 => [ 'lz4', '-t' ],
+	lz4 => [ 'lz4', '-t', '-m' ],
 	zstd => [ 'zstd', '-t' ],
 	gzip => [ 'gzip', '-t' ]);
 

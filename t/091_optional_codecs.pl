@@ -27,15 +27,17 @@ system(
   or die slurp_file($log);
 unlike(slurp_file($log), qr/warning:/, 'no compiler warning');
 
-my $node = new_node('main', start => 0);
-$node->append_conf('postgresql.conf',
-	"shared_preload_libraries = '$source/backup_bgw'");
+# The workers are to find this library, too.
+my $node = new_node(
+	'main',
+	start => 0,
+	conf => "dynamic_library_path = '$source:\$libdir'\n");
 $node->start;
 
 # as CREATE EXTENSION does it, for this library
 my $sql = slurp_file("$source/sql/backup_bgw--1.0.sql");
 $sql =~ s/^\\echo.*//m;
-$sql =~ s/MODULE_PATHNAME/$source\/backup_bgw/g;
+$sql =~ s/MODULE_PATHNAME/backup_bgw/g;
 create_db(
 	$node, 'db',
 	bare => 1,
