@@ -31,16 +31,16 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# Is a library there?  $(call has_library,header,function,option)
-has_library = $(shell echo 'int main(void) { return $(2) == 0; }' | \
-	$(CC) $(CPPFLAGS) $(LDFLAGS) -x c -include $(1) -o /dev/null - $(3) 2>/dev/null && echo yes)
+# Is there a library with this header?
+has_header = $(shell $(CC) $(CPPFLAGS) -x c -include $(1) -E /dev/null \
+	>/dev/null 2>&1 && echo yes)
 
 # PGXS has variables of these names, which say what the server was built with.
 ifneq ($(origin with_zstd),command line)
-with_zstd := $(call has_library,zstd.h,ZSTD_versionNumber(),-lzstd)
+with_zstd := $(call has_header,zstd.h)
 endif
 ifneq ($(origin with_zlib),command line)
-with_zlib := $(call has_library,zlib.h,zlibCompileFlags(),-lz)
+with_zlib := $(call has_header,zlib.h)
 endif
 ifeq ($(with_zstd),yes)
 override CPPFLAGS += -DBBGW_WITH_ZSTD
