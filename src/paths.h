@@ -15,7 +15,7 @@
  *	   <dumpid>_<n>.dat						its n-th further slice (n >= 2)
  *	   blob_<oid>.dat, *.toc				pg_dump's large objects
  *	   backup_manifest
- * Data files have the suffix .lz4 when compressed.
+ * Data files that are compressed have a further suffix (archive/codec.h).
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -35,7 +35,6 @@
 #define BBGW_PARTIAL_SUFFIX ".partial"
 #define BBGW_DUMP_DIR		"pg_dump"
 #define BBGW_DATA_SUFFIX	".dat"
-#define BBGW_LZ4_SUFFIX		".lz4"
 #define BBGW_TOC_NAME		"toc.dat"
 #define BBGW_MANIFEST_NAME	"backup_manifest"
 

@@ -65,11 +65,16 @@ typedef enum BbgwDumpStage
 	BBGW_DUMP_STOPS				/* or to end */
 } BbgwDumpStage;
 
+/* The numbers that toc.dat has for them. */
 typedef enum BbgwCompression
 {
-	BBGW_COMPRESSION_NONE,
-	BBGW_COMPRESSION_LZ4
+	BBGW_COMPRESSION_NONE = 0,
+	BBGW_COMPRESSION_GZIP = 1,
+	BBGW_COMPRESSION_LZ4 = 2,
+	BBGW_COMPRESSION_ZSTD = 3
 } BbgwCompression;
+
+#define BBGW_COMPRESSION_MAX BBGW_COMPRESSION_ZSTD
 
 typedef struct BbgwWorkerSlot
 {

@@ -102,14 +102,14 @@ $node->command_ok(
 my (@stock_ids, @ids);
 my $stock_entries = entries($stock, \@stock_ids);
 
-foreach my $compression ('lz4', 'none')
+foreach my $compression (built_in($node, qw(lz4 zstd gzip none)))
 {
 	my $backup = backup_ok(
 		$node, 'db',
 		compression => $compression,
 		jobs => 3,
 		name => "slices, compression $compression");
-	my $suffix = $compression eq 'lz4' ? '.lz4' : '';
+	my $suffix = suffix_of($compression);
 	my $plain = plain_copy($backup);
 	my (@files, @differ);
 

@@ -1,6 +1,7 @@
 
-# A file system that blocks keeps a table worker waiting, and nobody else: what
-# the worker reads can meanwhile be altered, truncated, vacuumed.
+# A file system that blocks keeps a table worker waiting, and nobody else, and so
+# does compression that takes long: what the worker reads can meanwhile be altered,
+# truncated, vacuumed.
 
 use strict;
 use warnings;
@@ -42,22 +43,22 @@ sub rows
 }
 my $expected = rows('victim');
 
-# Each of these must work while the worker that reads the table is held.  Returns
-# the archive.
+# Each of these must work while the worker that reads the table is held where it
+# writes or compresses.  Returns the archive.
 sub held_backup
 {
-	my ($table, $compression, @commands) = @_;
+	my ($table, $where, $compression, @commands) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $patience = int($PostgreSQL::Test::Utils::timeout_default / 4);
 
-	hold_writes();
+	hold_writes($where);
 	my $id = start_backup(
 		$node, 'victim',
 		jobs => 1,
 		include => [$table],
 		compression => $compression,
 		destination => $table);
-	is( held_writer(),
+	is( held_writer($where),
 		$node->safe_psql(
 			'postgres',
 			"SELECT pid FROM backup_workers WHERE relation = 'public.$table'"
@@ -70,13 +71,14 @@ sub held_backup
 		my ($ret, $out, $err) = $node->psql('victim', $command);
 		is("$ret $err", '0 ', "$table: $command");
 	}
-	release_writes();
+	release_writes($where);
 	is(wait_backup($node, $id), 'completed', "$table: completed");
 	return history($node, $id, 'destination');
 }
 
 my $t = held_backup(
 	't',
+	'',
 	'none',
 	'VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) t',
 	'DROP INDEX CONCURRENTLY t_v',
@@ -85,13 +87,43 @@ my $t = held_backup(
 	'TRUNCATE t',
 	'DROP TABLE t');
 my $long = held_backup(
-	'long', 'lz4',
+	'long', '', 'lz4',
 	'VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) long',
 	'TRUNCATE long',
 	'DROP TABLE long');
 
 restore_ok($node, $_, 'restored', '-e') for ($t, $long);
 is(rows('restored'), $expected, 'every row is there, once');
+
+# Compression that takes long: between rows, and in the midst of a row
+my $noise =
+  q{SELECT string_agg(md5(concat(i, ' ', j)), '') FROM generate_series};
+foreach my $compression (built_in($node, qw(lz4:3 zstd gzip)))
+{
+	foreach my $kind (
+		[ 'rows', "$noise(1, 40) j", 3000 ],
+		[ 'long', "$noise(1, 40000) j", 3 ])
+	{
+		my $table = "$kind->[0]_$compression" =~ s/\W/_/gr;
+		$node->safe_psql('victim',
+			"CREATE TABLE $table AS SELECT i AS id, ($kind->[1]) AS v FROM generate_series(1, $kind->[2]) i"
+		);
+		my $checksum =
+		  "SELECT count(*), md5(string_agg(md5(v), '' ORDER BY id)) FROM $table";
+		my $before = $node->safe_psql('victim', $checksum);
+		my $archive = held_backup(
+			$table,
+			'_compression',
+			$compression,
+			"VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) $table",
+			"ALTER TABLE $table ALTER id TYPE bigint",
+			"TRUNCATE $table",
+			"DROP TABLE $table");
+		restore_ok($node, $archive, 'restored', '-e');
+		is($node->safe_psql('restored', $checksum),
+			$before, "$table: every row is there, once");
+	}
+}
 
 $node->stop;
 done_testing();

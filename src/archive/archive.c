@@ -34,6 +34,7 @@
 #include "utils/timestamp.h"
 
 #include "archive/archive.h"
+#include "archive/codec.h"
 #include "archive/directory.h"
 #include "archive/manifest.h"
 #include "bgworker.h"
@@ -73,7 +74,9 @@ ends_with(const char *name, const char *suffix)
 static const char *
 suffix(const BbgwBackup *backup)
 {
-	return backup->order.compression == BBGW_COMPRESSION_LZ4 ? BBGW_LZ4_SUFFIX : "";
+	const BbgwCodec *codec = bbgw_codec(backup->order.compression);
+
+	return codec ? codec->suffix : "";
 }
 
 /*
@@ -347,12 +350,12 @@ bbgw_archive_convert(BbgwArchive *archive)
 static void
 write_toc(BbgwArchive *archive)
 {
+	const BbgwOrder *order = &archive->backup->order;
 	BbgwTocHeader *header = &archive->toc->header;
 
-	bbgw_toc_set_created(header,
-						 timestamptz_to_time_t(archive->backup->order.started_at));
-	bbgw_toc_file_set_compression(header,
-								  archive->backup->order.compression == BBGW_COMPRESSION_LZ4);
+	bbgw_toc_set_created(header, timestamptz_to_time_t(order->started_at));
+	bbgw_toc_file_set_compression(header, order->compression,
+								  order->compression_level);
 	bbgw_toc_write(archive->toc,
 				   bbgw_path_in(archive->directory, BBGW_TOC_NAME));
 	bbgw_directory_unlink_dumped(archive->dir, BBGW_TOC_NAME);

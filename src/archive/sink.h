@@ -3,7 +3,7 @@
  * sink.h
  *	  Where the bytes of a data file go: a chain of stages.
  *
- *	 rowtext.c ──► [ sink_lz4.c ──► ] sink_file.c ──► data file
+ *	 rowtext.c ──► [ sink_codec.c ──► ] sink_file.c ──► data file
  *
  * A chain is made by bbgw_sink_create() and serves one file after another:
  *
@@ -24,7 +24,8 @@
  * A file system may block for as long as it likes.  Before the chain calls it, it
  * calls the function given when it was made, which gives up what others must
  * not wait for; that can be in each of these calls.  So that it is not too
- * often, the last stage collects data in a buffer.
+ * often, the last stage collects data in a buffer.  The same is done before
+ * compression that takes long.
  *
  * Errors are raised.  There is nothing to clean up then: a process whose sink
  * failed ends, and the leader removes the whole unfinished archive.
@@ -49,7 +50,7 @@
  * after that, of what it becomes at worst.
  */
 #define BBGW_SINK_CHUNK (512 * 1024)
-#define BBGW_SINK_MAX_RESERVE (BBGW_SINK_CHUNK + 64 * 1024)
+#define BBGW_SINK_MAX_RESERVE (BBGW_SINK_CHUNK + 128 * 1024)
 
 /* What there is to say about a finished file. */
 typedef struct BbgwFileInfo
@@ -101,7 +102,10 @@ extern BbgwSink *bbgw_sink_file_new(pg_atomic_uint64 *bytes_written,
 									void (*before_blocking) (void),
 									bool sync_later);
 
-/* sink_lz4.c */
-extern BbgwSink *bbgw_sink_lz4_new(BbgwSink *next, int level);
+/* sink_codec.c */
+struct BbgwCodec;
+extern BbgwSink *bbgw_sink_codec_new(BbgwSink *next,
+									 const struct BbgwCodec *codec, int level,
+									 void (*before_blocking) (void));
 
 #endif							/* BBGW_SINK_H */

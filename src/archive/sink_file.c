@@ -23,6 +23,7 @@
 #include "storage/fd.h"
 #include "utils/wait_event.h"
 
+#include "archive/codec.h"
 #include "archive/sink.h"
 
 /* there is always room in the buffer for what may be reserved */
@@ -244,11 +245,12 @@ bbgw_sink_create(BbgwCompression compression, int level,
 				 pg_atomic_uint64 *bytes_written,
 				 void (*before_blocking) (void), bool sync_later)
 {
+	const BbgwCodec *codec = bbgw_codec(compression);
 	BbgwSink   *sink = bbgw_sink_file_new(bytes_written, before_blocking,
 										  sync_later);
 
-	if (compression == BBGW_COMPRESSION_LZ4)
-		sink = bbgw_sink_lz4_new(sink, level);
+	if (codec)
+		sink = bbgw_sink_codec_new(sink, codec, level, before_blocking);
 	return sink;
 }
 

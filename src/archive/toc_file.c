@@ -17,7 +17,7 @@
  *	byte*3	version: major, minor, revision
  *	byte*2	sizes: of an int's magnitude, 4; of a file offset, 8 (not used here)
  *	byte	archive format: 3, since a directory's toc.dat is as a tar's
- *	1.14:	int, the zlib level, 0 for no compression
+ *	1.14:	int, the zlib level, -1 for its default, 0 for no compression
  *	1.15+:	byte, the algorithm: 0 none, 1 gzip, 2 lz4, 3 zstd
  *	int*7	time of creation, local time, as in struct tm: tm_sec, tm_min,
  *			tm_hour, tm_mday, tm_mon, tm_year, tm_isdst
@@ -58,9 +58,6 @@
 #include "archive/toc_file.h"
 
 #define TOC_FORMAT_TAR		   3
-#define TOC_ALGORITHM_NONE	   0
-#define TOC_ALGORITHM_LZ4	   2
-#define TOC_ALGORITHM_MAX	   3
 #define TOC_HAS_ALGORITHM(toc) ((toc)->vmin >= 15)
 #define TOC_HAS_RELKIND(toc)   ((toc)->vmin >= 16)
 #define TOC_MIN_ENTRY_SIZE	   (17 * (1 + BBGW_TOC_INT_SIZE))	/* ints and strings */
@@ -237,7 +234,7 @@ bbgw_toc_file_header(BbgwTocFile *io, BbgwTocHeader *toc)
 	io_byte(io, &format, TOC_FORMAT_TAR, TOC_FORMAT_TAR);
 	if (TOC_HAS_ALGORITHM(toc))
 	{
-		io_byte(io, &algorithm, TOC_ALGORITHM_NONE, TOC_ALGORITHM_MAX);
+		io_byte(io, &algorithm, BBGW_COMPRESSION_NONE, BBGW_COMPRESSION_MAX);
 		toc->compression = algorithm;
 	}
 	else
@@ -328,12 +325,16 @@ bbgw_toc_file_close(BbgwTocFile *io)
 }
 
 /*
- * Has the header say that data files are LZ4-compressed, or that they are not
- * compressed.  Version 1.14 cannot say so and stays as it is.  Raises nothing.
+ * Has the header say how data files are compressed.  Version 1.14 knows gzip
+ * only; for others it says that they are not compressed, which is what they have
+ * to become for its pg_restore.  Raises nothing.
  */
 void
-bbgw_toc_file_set_compression(BbgwTocHeader *toc, bool lz4)
+bbgw_toc_file_set_compression(BbgwTocHeader *toc, BbgwCompression compression,
+							  int level)
 {
 	if (TOC_HAS_ALGORITHM(toc))
-		toc->compression = lz4 ? TOC_ALGORITHM_LZ4 : TOC_ALGORITHM_NONE;
+		toc->compression = compression;
+	else
+		toc->compression = compression == BBGW_COMPRESSION_GZIP ? level : 0;
 }

@@ -20,6 +20,8 @@
 #include "nodes/pg_list.h"
 #include "pgtime.h"
 
+#include "shmem.h"
+
 /* pg_dump's teSection */
 typedef enum BbgwTocSection
 {
@@ -98,7 +100,9 @@ extern void bbgw_toc_file_header(BbgwTocFile *io, BbgwTocHeader *toc);
 extern void bbgw_toc_file_entry(BbgwTocFile *io, const BbgwTocHeader *toc,
 								BbgwTocEntry *e);
 extern void bbgw_toc_file_close(BbgwTocFile *io);
-extern void bbgw_toc_file_set_compression(BbgwTocHeader *toc, bool lz4);
+extern void bbgw_toc_file_set_compression(BbgwTocHeader *toc,
+										  BbgwCompression compression,
+										  int level);
 
 /* toc_created.c */
 extern bool bbgw_toc_was_created(const char *path, pg_time_t when);

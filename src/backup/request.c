@@ -16,48 +16,79 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <lz4hc.h>
-
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/guc.h"
 
+#include "archive/codec.h"
 #include "backup/request.h"
 #include "paths.h"
 
 /*
- * Parses 'none', 'lz4' or 'lz4:LEVEL'.
+ * Returns what to compress with by its name, of that length.
+ */
+static BbgwCompression
+compression_by_name(const char *text, size_t len)
+{
+	for (int i = BBGW_COMPRESSION_NONE + 1; i <= BBGW_COMPRESSION_MAX; i++)
+	{
+		const BbgwCodec *codec = bbgw_codec(i);
+
+		if (strlen(codec->name) == len && strncmp(text, codec->name, len) == 0)
+			return i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized compression: \"%s\"", text),
+			 errhint("Use \"lz4\", \"zstd\" or \"gzip\", also with a level as in \"zstd:9\", or \"none\".")));
+}
+
+/*
+ * Parses 'none', the name of a codec, or that and a level, 'lz4:LEVEL'.
  */
 void
 bbgw_request_compression(const char *text, BbgwCompression *compression,
 						 int *level)
 {
+	size_t		name_len = strcspn(text, ":");
+	const BbgwCodec *codec;
+	int			min;
+	int			max;
+	const char *digits;
 	char	   *end;
 	long		value;
 
+	*compression = BBGW_COMPRESSION_NONE;
 	*level = 0;
 	if (strcmp(text, "none") == 0)
-		*compression = BBGW_COMPRESSION_NONE;
-	else if (strcmp(text, "lz4") == 0)
-		*compression = BBGW_COMPRESSION_LZ4;
-	else if (strncmp(text, "lz4:", 4) == 0)
-	{
-		*compression = BBGW_COMPRESSION_LZ4;
-		errno = 0;
-		value = strtol(text + 4, &end, 10);
-		if (end == text + 4 || *end != '\0' || errno != 0 ||
-			value < 1 || value > LZ4HC_CLEVEL_MAX)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("invalid lz4 compression level: \"%s\"", text + 4),
-					 errhint("The level must be an integer from 1 to %d.", LZ4HC_CLEVEL_MAX)));
-		*level = (int) value;
-	}
-	else
+		return;
+
+	*compression = compression_by_name(text, name_len);
+	codec = bbgw_codec(*compression);
+	if (!bbgw_codec_is_built(codec))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this build of backup_bgw does not support compression with %s",
+						codec->name),
+				 errhint("Use \"lz4\", or build backup_bgw where %s and its header files are installed.",
+						 codec->library)));
+	*level = codec->default_level;
+	if (text[name_len] == '\0')
+		return;
+
+	codec->levels(&min, &max);
+	digits = text + name_len + 1;
+	errno = 0;
+	value = strtol(digits, &end, 10);
+	if (end == digits || *end != '\0' || errno != 0 ||
+		value < min || value > max)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unrecognized compression: \"%s\"", text),
-				 errhint("Use \"lz4\", \"lz4:LEVEL\" or \"none\".")));
+				 errmsg("invalid %s compression level: \"%s\"",
+						codec->name, digits),
+				 errhint("The level must be an integer from %d to %d.",
+						 min, max)));
+	*level = (int) value;
 }
 
 typedef struct RateUnit

@@ -10,8 +10,9 @@
  * - when somebody waits for the table.  It looks around for such every few
  *	 milliseconds, also in the middle of a big row;
  *
- * - before it writes, as a file system may take as long as it likes.  Looking
- *	 around is no remedy then: who comes while a write blocks would wait.
+ * - before it writes, as a file system may take as long as it likes, and before
+ *	 it compresses a block, where that takes long.  Looking around is no remedy
+ *	 then: who comes while a write blocks would wait.
  *
  * In the middle of a row that is copied first.  The scan goes on after it, if
  * possible with the locks: rows that S sees keep their place as long as there

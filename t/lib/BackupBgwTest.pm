@@ -30,7 +30,7 @@ our @EXPORT = qw(
   backup_ok backup_fails start_fails history progress
   hold_pg_dump wait_held release_pg_dump break_pg_dump poll_perl
   start_in_background hold_worker release_worker orphans no_orphans
-  plain_copy restore restore_ok dump_text archive_text same_text same_dump
+  built_in suffix_of plain_copy restore restore_ok dump_text archive_text same_text same_dump
   toc_list data_files stock_dump archives_equal data_files_equal verify_command
   new_session session_query session_error build_module
 );
@@ -388,27 +388,65 @@ sub files_in
 	return map { "$dir/$_" } sort grep { /$pattern/ } slurp_dir($dir);
 }
 
-# A copy of an archive with its files decompressed by lz4.
+# Suffixes of compressed files, and what decompresses many such in place.
+my %decompress = (
+	lz4 => [ 'lz4', '-d', '-m', '-q', '--rm' ],
+	zst => [ 'zstd', '-d', '-q', '--rm' ],
+	gz => [ 'gzip', '-d' ]);
+
+# Those compressions that this build has, with any level; the programs that
+# decompress must be there, too.
+sub built_in
+{
+	my ($node, @compressions) = @_;
+	my %missing;
+	foreach my $codec (qw(zstd gzip))
+	{
+		my ($ret, $out, $err) =
+		  $node->psql('postgres',
+			'SELECT ' . start_sql(compression => "$codec:x"));
+		$missing{$codec} = 1 if $err =~ /does not support compression/;
+	}
+	note("not built in: $_") foreach sort keys %missing;
+	return grep { !$missing{s/:.*//r} } @compressions;
+}
+
+# Suffix of data files with this compression.
+sub suffix_of
+{
+	my ($compression) = @_;
+	return {
+		none => '',
+		lz4 => '.lz4',
+		zstd => '.zst',
+		gzip => '.gz'
+	}->{ $compression =~ s/:.*//r };
+}
+
+# A copy of an archive with its files decompressed.
 sub plain_copy
 {
 	my ($archive) = @_;
 	my $copy = "$archive.plain-" . ++$unique;
 	PostgreSQL::Test::RecursiveCopy::copypath($archive, $copy);
-	my @files = files_in($copy, qr/\.lz4$/);
-	while (my @some = splice(@files, 0, 500))
+	foreach my $suffix (sort keys %decompress)
 	{
-		IPC::Run::run([ 'lz4', '-d', '-m', '-q', '--rm', @some ])
-		  or die "lz4 failed on files of \"$archive\"";
+		my @files = files_in($copy, qr/\.$suffix$/);
+		while (my @some = splice(@files, 0, 500))
+		{
+			IPC::Run::run([ @{ $decompress{$suffix} }, @some ])
+			  or die "could not decompress files of \"$archive\"";
+		}
 	}
 	return $copy;
 }
 
 # The directory that this server's pg_restore can read: up to version 15 it
-# does not know LZ4.
+# knows gzip only.
 sub restorable
 {
 	my ($node, $archive) = @_;
-	my @compressed = files_in($archive, qr/\.lz4$/);
+	my @compressed = files_in($archive, qr/\.(lz4|zst)$/);
 	return $archive if major($node) >= 16 || !@compressed;
 	return plain_copy($archive);
 }

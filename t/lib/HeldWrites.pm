@@ -1,5 +1,6 @@
 
-# A file system that blocks: writes to data files of archives can be held.
+# A file system that blocks: writes to data files of archives can be held, and so
+# can compression.
 
 package HeldWrites;
 
@@ -32,7 +33,8 @@ sub start_with_held_writes
 }
 
 # From now on whoever writes stops, until release_writes().  With "_truncation" in
-# all three: whoever truncates a file of a database.
+# all three: whoever truncates a file of a database; with "_compression": whoever
+# compresses a block.
 sub hold_writes
 {
 	my ($what) = @_;

@@ -361,6 +361,7 @@ sub backups_in_storm
 	my %count = map { $_ => 0 }
 	  qw(completed cancelled limited failed checked wrong looks);
 	my ($number, @to_check) = (0);
+	my @codecs = built_in($node, 'zstd', 'gzip');
 
 	my $check = sub {
 		my $archive = shift @to_check;
@@ -386,7 +387,7 @@ sub backups_in_storm
 				  . start_sql(
 					destination => 'torture-' . ++$number,
 					jobs => pick(1, 2, 3),
-					compression => pick('lz4', 'lz4', 'none'),
+					compression => pick('lz4', 'lz4', 'none', @codecs),
 					max_rate => pick(undef, '4MB', '10MB')));
 			if ($ret != 0 && $limit && $err =~ /max_preserved_size/)
 			{

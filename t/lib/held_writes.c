@@ -1,9 +1,11 @@
 /*
- * Stands between a server and libc (LD_PRELOAD), and makes a file system that
- * blocks.  As long as there is a file "hold" in the directory $HOLD_DIR, a
- * process that writes to a data file of an archive writes its process ID to a
- * file "held" there, and waits; with a file "hold_truncation" one that is about
- * to truncate a file of a database, in "held_truncation".
+ * Stands between a server and its libraries (LD_PRELOAD), and makes a file
+ * system that blocks, and compression that takes long.  As long as there is a
+ * file "hold" in the directory $HOLD_DIR, a process that writes to a data file of
+ * an archive writes its process ID to a file "held" there, and waits; with a file
+ * "hold_truncation" one that is about to truncate a file of a database, in
+ * "held_truncation"; with a file "hold_compression" one that is about to compress
+ * a block, in "held_compression".
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,27 +15,25 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static void
-hold_as(int fd, const char *what, const char *part1, const char *part2)
+static int
+is_to_hold(const char *what)
 {
 	const char *dir = getenv("HOLD_DIR");
 	char		path[1024];
-	char		target[1024];
-	FILE	   *file;
-	ssize_t		len;
 
 	if (dir == NULL)
-		return;
+		return 0;
 	snprintf(path, sizeof(path), "%s/hold%s", dir, what);
-	if (access(path, F_OK) != 0)
-		return;
-	snprintf(target, sizeof(target), "/proc/self/fd/%d", fd);
-	len = readlink(target, path, sizeof(path) - 1);
-	if (len < 0)
-		return;
-	path[len] = '\0';
-	if (strstr(path, part1) == NULL || strstr(path, part2) == NULL)
-		return;
+	return access(path, F_OK) == 0;
+}
+
+static void
+hold_here(const char *what)
+{
+	const char *dir = getenv("HOLD_DIR");
+	char		path[1024];
+	FILE	   *file;
+
 	snprintf(path, sizeof(path), "%s/held%s", dir, what);
 	file = fopen(path, "w");
 	if (file != NULL)
@@ -41,9 +41,26 @@ hold_as(int fd, const char *what, const char *part1, const char *part2)
 		fprintf(file, "%d\n", (int) getpid());
 		fclose(file);
 	}
-	snprintf(path, sizeof(path), "%s/hold%s", dir, what);
-	while (access(path, F_OK) == 0)
+	while (is_to_hold(what))
 		usleep(10000);
+}
+
+static void
+hold_as(int fd, const char *what, const char *part1, const char *part2)
+{
+	char		path[1024];
+	char		target[1024];
+	ssize_t		len;
+
+	if (!is_to_hold(what))
+		return;
+	snprintf(target, sizeof(target), "/proc/self/fd/%d", fd);
+	len = readlink(target, path, sizeof(path) - 1);
+	if (len < 0)
+		return;
+	path[len] = '\0';
+	if (strstr(path, part1) != NULL && strstr(path, part2) != NULL)
+		hold_here(what);
 }
 
 static void
@@ -84,3 +101,40 @@ name(int fd, const struct iovec *iov, int n, offset_type offset) \
 }
 HELD(pwritev, off_t)
 HELD(pwritev64, off64_t)
+#undef HELD
+
+/* A library that the server itself does not have may be out of RTLD_NEXT's sight. */
+static void *
+held_compressor(const char *library, const char *name)
+{
+	if (is_to_hold("_compression"))
+		hold_here("_compression");
+	return dlsym(dlopen(library, RTLD_LAZY), name);
+}
+
+size_t
+LZ4F_compressUpdate(void *context, void *out, size_t room, const void *data,
+					size_t len, const void *options)
+{
+	size_t		(*real) (void *, void *, size_t, const void *, size_t, const void *) =
+		held_compressor("liblz4.so.1", "LZ4F_compressUpdate");
+
+	return real(context, out, room, data, len, options);
+}
+
+size_t
+ZSTD_compressStream2(void *context, void *out, void *in, int directive)
+{
+	size_t		(*real) (void *, void *, void *, int) =
+		held_compressor("libzstd.so.1", "ZSTD_compressStream2");
+
+	return real(context, out, in, directive);
+}
+
+int
+deflate(void *stream, int flush)
+{
+	int			(*real) (void *, int) = held_compressor("libz.so.1", "deflate");
+
+	return real(stream, flush);
+}
