@@ -14,6 +14,10 @@
 
 #include "paths.h"
 
+#define OBJECT_PREFIX	   "blob_"
+#define OBJECT_LIST_PREFIX "blobs"
+#define OBJECT_LIST_SUFFIX ".toc"
+
 /*
  * errcode_for_file_access() for paths that users give, where more can go wrong
  * than in the server's own directories.  To be called in an ereport().
@@ -87,6 +91,55 @@ bbgw_name_data(int dump_id, int slice)
 	if (slice == 0)
 		return psprintf("%d%s", dump_id, BBGW_DATA_SUFFIX);
 	return psprintf("%d_%d%s", dump_id, slice + 1, BBGW_DATA_SUFFIX);
+}
+
+/*
+ * File in which a worker says what large objects it has written: those of a
+ * slice (counted from 0) of all.
+ */
+char *
+bbgw_name_objects(int slice)
+{
+	return psprintf("objects_%d%s", slice + 1, BBGW_TEMP_SUFFIX);
+}
+
+/*
+ * File of a large object, as pg_dump's lists name it.
+ */
+char *
+bbgw_name_object(Oid oid)
+{
+	return psprintf("%s%u%s", OBJECT_PREFIX, oid, BBGW_DATA_SUFFIX);
+}
+
+static bool
+ends_with(const char *name, const char *suffix)
+{
+	size_t		len = strlen(name);
+	size_t		suffix_len = strlen(suffix);
+
+	return len >= suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
+/*
+ * Is it pg_dump's file of a large object?
+ */
+bool
+bbgw_name_is_object(const char *name)
+{
+	return strncmp(name, OBJECT_PREFIX, strlen(OBJECT_PREFIX)) == 0 &&
+		ends_with(name, BBGW_DATA_SUFFIX);
+}
+
+/*
+ * Is it a list of large objects?  pg_dump has one up to 16, then one for each
+ * group of them.
+ */
+bool
+bbgw_name_is_object_list(const char *name)
+{
+	return strncmp(name, OBJECT_LIST_PREFIX, strlen(OBJECT_LIST_PREFIX)) == 0 &&
+		ends_with(name, OBJECT_LIST_SUFFIX);
 }
 
 /*

@@ -35,6 +35,7 @@
 #include "archive/archive.h"
 #include "archive/directory.h"
 #include "archive/manifest.h"
+#include "archive/objects.h"
 #include "bgworker.h"
 #include "paths.h"
 
@@ -56,6 +57,7 @@ struct BbgwArchive
 	const char *dump_directory; /* pg_dump's; NULL: not made yet */
 	BbgwToc    *toc;
 	List	   *dumped;			/* of DumpedFile */
+	BbgwObjectList objects;		/* as pg_dump has listed them */
 	BbgwManifest *manifest;
 };
 
@@ -82,6 +84,27 @@ bbgw_archive_rows_path(const BbgwBackup *backup, Oid relid, int slice)
 {
 	return psprintf("%s/%s", bbgw_path_partial(backup->order.destination),
 					bbgw_name_rows(relid, slice));
+}
+
+/*
+ * Path of the file that a worker writes a large object to.
+ */
+char *
+bbgw_archive_object_path(const BbgwBackup *backup, Oid oid)
+{
+	return psprintf("%s/%s%s", bbgw_path_partial(backup->order.destination),
+					bbgw_name_object(oid), suffix(backup));
+}
+
+/*
+ * Path of the file in which it reports what large objects it has written, of
+ * a slice of them.
+ */
+char *
+bbgw_archive_report_path(const BbgwBackup *backup, int slice)
+{
+	return psprintf("%s/%s", bbgw_path_partial(backup->order.destination),
+					bbgw_name_objects(slice));
 }
 
 /*
@@ -172,7 +195,8 @@ bbgw_archive_claim(BbgwArchive *archive, const BbgwTocData *data, int nslices)
 
 /*
  * Notes all files of pg_dump's but toc.dat, those of tables that were claimed
- * being gone.  Returns their size.
+ * being gone, and but those of large objects, which have nothing in them.
+ * Returns their size.
  */
 uint64
 bbgw_archive_take_over(BbgwArchive *archive)
@@ -188,8 +212,13 @@ bbgw_archive_take_over(BbgwArchive *archive)
 
 		bbgw_bgworker_pause();
 		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 ||
-			strcmp(de->d_name, BBGW_TOC_NAME) == 0)
+			strcmp(de->d_name, BBGW_TOC_NAME) == 0 ||
+			bbgw_name_is_object(de->d_name))
 			continue;
+		if (bbgw_name_is_object_list(de->d_name))
+			bbgw_object_list_read(&archive->objects,
+								  bbgw_path_in(archive->dump_directory,
+											   de->d_name));
 		file = palloc(sizeof(DumpedFile));
 		file->name = pstrdup(de->d_name);
 		file->size = bbgw_directory_dumped_size(archive->dir, de->d_name);
@@ -197,6 +226,7 @@ bbgw_archive_take_over(BbgwArchive *archive)
 		archive->dumped = lappend(archive->dumped, file);
 	}
 	FreeDir(dir);
+	bbgw_object_list_sort(&archive->objects);
 	return size;
 }
 
@@ -279,6 +309,24 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
 }
 
 /*
+ * Removes the files that pg_dump has for large objects.
+ */
+static void
+remove_dumped_objects(BbgwArchive *archive)
+{
+	DIR		   *dir = AllocateDir(archive->dump_directory);
+	struct dirent *de;
+
+	while ((de = ReadDir(dir, archive->dump_directory)) != NULL)
+	{
+		bbgw_bgworker_pause();
+		if (bbgw_name_is_object(de->d_name))
+			bbgw_directory_unlink_dumped(archive->dir, de->d_name);
+	}
+	FreeDir(dir);
+}
+
+/*
  * Compresses the data files that pg_dump has written, and puts them into the
  * manifest.  The lists of large objects stay as they are, as pg_restore 15
  * wants them.
@@ -311,6 +359,8 @@ bbgw_archive_convert(BbgwArchive *archive)
 		}
 	}
 	pfree(buffer);
+	if (archive->objects.n > 0)
+		remove_dumped_objects(archive);
 }
 
 /*
@@ -360,12 +410,46 @@ bbgw_archive_drop_rows(BbgwArchive *archive, Oid relid, int slice)
 }
 
 /*
+ * Takes the large objects that a worker has reported, with OIDs higher than
+ * those before.  Those that pg_dump has not listed are removed.
+ */
+void
+bbgw_archive_add_objects(BbgwArchive *archive, int slice,
+						 const BbgwFileInfo *report_info)
+{
+	char	   *report_name = bbgw_name_objects(slice);
+	BbgwObjectReport *report;
+	BbgwFileInfo info;
+	Oid			oid;
+
+	bbgw_directory_check(archive->dir);
+	report = bbgw_object_report_open(bbgw_path_in(archive->directory, report_name),
+									 report_info);
+	while (bbgw_object_report_next(report, &oid, &info))
+	{
+		char	   *data_name = bbgw_name_object(oid);
+		char	   *name = psprintf("%s%s", data_name, suffix(archive->backup));
+
+		bbgw_bgworker_pause();
+		if (bbgw_object_list_has(&archive->objects, oid))
+			add_to_manifest(archive, name, &info);
+		else
+			bbgw_directory_unlink(archive->dir, name);
+		pfree(name);
+		pfree(data_name);
+	}
+	bbgw_directory_unlink(archive->dir, report_name);
+	pfree(report_name);
+}
+
+/*
  * Completes the archive, all of whose data is there, and renames it to its
  * destination.  When this returns, the backup is there to stay.
  */
 void
 bbgw_archive_finish(BbgwArchive *archive)
 {
+	bbgw_object_list_end(&archive->objects);
 	bbgw_directory_check(archive->dir);
 	write_toc(archive);
 	bbgw_directory_end_dump(archive->dir);

@@ -23,8 +23,9 @@
 #include "archive/toc.h"
 #include "bgworker.h"
 
-/* desc of the entries that carry a table's rows */
+/* desc of the entries that carry a table's rows, and large objects */
 #define TABLE_DATA "TABLE DATA"
+#define LARGE_OBJECTS "BLOBS"
 
 /* A data entry for which bbgw_toc_set_files() gave several files */
 typedef struct Split
@@ -58,6 +59,8 @@ remember(BbgwToc *toc, int *max_data, const BbgwTocEntry *e)
 
 	if (strcmp(e->desc, "ENCODING") == 0)
 		toc->encoding_id = e->dump_id;
+	if (e->had_dumper && strcmp(e->desc, LARGE_OBJECTS) == 0)
+		toc->has_large_objects = true;
 	if (!e->had_dumper || strcmp(e->desc, TABLE_DATA) != 0)
 		return;
 

@@ -53,6 +53,7 @@ typedef struct BbgwToc
 	BbgwTocHeader header;
 	int			ndata;
 	BbgwTocData *data;			/* in file order */
+	bool		has_large_objects;
 
 	/* Private to toc.c */
 	MemoryContext context;

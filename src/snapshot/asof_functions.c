@@ -147,6 +147,8 @@ asof_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		{
 			close_lo_relation(true);
 			bbgw_asof_session_rest(NULL);
+			if (objectId == F_LOREAD && bbgw_asof_session.dumps)
+				bbgw_asof_empty_objects();
 		}
 	}
 	check_function(objectId);

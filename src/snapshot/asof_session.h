@@ -56,6 +56,9 @@ extern void bbgw_asof_statements_init(void);
 /* asof_functions.c */
 extern void bbgw_asof_functions_init(void);
 
+/* asof_objects.c */
+extern void bbgw_asof_empty_objects(void);
+
 /* asof_planner.c */
 extern void bbgw_asof_planner_enter(void);
 extern void bbgw_asof_run_alone(QueryDesc *queryDesc);
