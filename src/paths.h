@@ -41,6 +41,7 @@
 #define BBGW_LZ4_SUFFIX		".lz4"
 #define BBGW_TOC_NAME		"toc.dat"
 #define BBGW_MANIFEST_NAME	"backup_manifest"
+#define BBGW_OBJECT_LIST	"blobs.toc"
 
 /* the longest name we append to a destination */
 #define BBGW_MAX_NAME 64

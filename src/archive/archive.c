@@ -58,6 +58,7 @@ struct BbgwArchive
 	BbgwToc    *toc;
 	List	   *dumped;			/* of DumpedFile */
 	BbgwObjectList objects;		/* as pg_dump has listed them */
+	BbgwSink   *list;			/* of them, if it is ours to write */
 	BbgwManifest *manifest;
 };
 
@@ -194,6 +195,33 @@ bbgw_archive_claim(BbgwArchive *archive, const BbgwTocData *data, int nslices)
 }
 
 /*
+ * Reads a list of large objects.  Returns true if it is to be replaced by one of
+ * ours.
+ */
+static bool
+take_over_list(BbgwArchive *archive, const char *name)
+{
+	if (!bbgw_name_is_object_list(name))
+		return false;
+	if (strcmp(name, BBGW_OBJECT_LIST) != 0 ||
+		bbgw_directory_dumped_size(archive->dir, name) > 0)
+	{
+		bbgw_object_list_read(&archive->objects,
+							  bbgw_path_in(archive->dump_directory, name));
+		return false;
+	}
+
+	bbgw_directory_unlink_dumped(archive->dir, name);
+	archive->objects = archive->toc->objects;
+	archive->list = bbgw_sink_create(BBGW_COMPRESSION_NONE, 0,
+									 &archive->backup->bytes_written, NULL,
+									 bbgw_directory_syncs_all(archive->dir));
+	bbgw_sink_begin(archive->list,
+					bbgw_path_in(archive->directory, BBGW_OBJECT_LIST));
+	return true;
+}
+
+/*
  * Notes all files of pg_dump's but toc.dat, those of tables that were claimed
  * being gone, and but those of large objects, which have nothing in them.
  * Returns their size.
@@ -215,10 +243,8 @@ bbgw_archive_take_over(BbgwArchive *archive)
 			strcmp(de->d_name, BBGW_TOC_NAME) == 0 ||
 			bbgw_name_is_object(de->d_name))
 			continue;
-		if (bbgw_name_is_object_list(de->d_name))
-			bbgw_object_list_read(&archive->objects,
-								  bbgw_path_in(archive->dump_directory,
-											   de->d_name));
+		if (take_over_list(archive, de->d_name))
+			continue;
 		file = palloc(sizeof(DumpedFile));
 		file->name = pstrdup(de->d_name);
 		file->size = bbgw_directory_dumped_size(archive->dir, de->d_name);
@@ -432,7 +458,11 @@ bbgw_archive_add_objects(BbgwArchive *archive, int slice,
 
 		bbgw_bgworker_pause();
 		if (bbgw_object_list_has(&archive->objects, oid))
+		{
+			if (archive->list)
+				bbgw_object_list_write(archive->list, oid, data_name);
 			add_to_manifest(archive, name, &info);
+		}
 		else
 			bbgw_directory_unlink(archive->dir, name);
 		pfree(name);
@@ -450,6 +480,13 @@ void
 bbgw_archive_finish(BbgwArchive *archive)
 {
 	bbgw_object_list_end(&archive->objects);
+	if (archive->list)
+	{
+		BbgwFileInfo info;
+
+		bbgw_sink_end(archive->list, &info);
+		add_to_manifest(archive, BBGW_OBJECT_LIST, &info);
+	}
 	bbgw_directory_check(archive->dir);
 	write_toc(archive);
 	bbgw_directory_end_dump(archive->dir);

@@ -3,15 +3,18 @@
  * objects.c
  *	  Large objects: what pg_dump lists, and what the workers have written.
  *
- * pg_dump writes lists of the large objects there are, which stay as they are,
- * as pg_restore wants them.  A line is
+ * From 17 on pg_dump writes lists of the large objects there are, one for each
+ * group of them, which stay as they are, as pg_restore wants them.  Up to 16 there
+ * is one list of all, by OID.  That is left to us, as pg_dump would take long
+ * (asof_objects.c); all of them have an entry in the table of contents, too.  A
+ * line is
  *
  *	 <oid> blob_<oid>.dat
  *
  * There may be many millions, each with a file of its own.  So a worker leaves a
  * report of those that it has written, in a file, for the manifest to be made
  * from: an ObjectEntry for each, by OID.  The leader compares the reports, all in
- * the order of OIDs, with the lists, of which it keeps the OIDs in memory.
+ * the order of OIDs, with what pg_dump knows, of which it keeps the OIDs in memory.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -130,8 +133,23 @@ bbgw_object_report_next(BbgwObjectReport *report, Oid *oid, BbgwFileInfo *info)
 }
 
 /*
- * Adds the large objects of a list that pg_dump has written to "list", which is
- * empty at first, all zeros.
+ * Adds a large object to "list", which is empty at first, all zeros.
+ */
+void
+bbgw_object_list_add(BbgwObjectList *list, Oid oid)
+{
+	if (list->n == list->max)
+	{
+		list->max = Max(1024, 2 * list->max);
+		list->oids = list->oids == NULL ?
+			palloc(list->max * sizeof(Oid)) :
+			repalloc_huge(list->oids, list->max * sizeof(Oid));
+	}
+	list->oids[list->n++] = oid;
+}
+
+/*
+ * Adds those of a list that pg_dump has written.
  */
 void
 bbgw_object_list_read(BbgwObjectList *list, const char *path)
@@ -154,20 +172,25 @@ bbgw_object_list_read(BbgwObjectList *list, const char *path)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("unexpected line in file \"%s\"", path)));
-		if (list->n == list->max)
-		{
-			list->max = Max(1024, 2 * list->max);
-			list->oids = list->oids == NULL ?
-				palloc(list->max * sizeof(Oid)) :
-				repalloc_huge(list->oids, list->max * sizeof(Oid));
-		}
-		list->oids[list->n++] = (Oid) oid;
+		bbgw_object_list_add(list, (Oid) oid);
 	}
 	if (ferror(file))
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not read file \"%s\": %m", path)));
 	FreeFile(file);
+}
+
+/*
+ * Writes a line of a list of ours.
+ */
+void
+bbgw_object_list_write(BbgwSink *sink, Oid oid, const char *name)
+{
+	char		line[64];
+	int			len = snprintf(line, sizeof(line), "%u %s\n", oid, name);
+
+	bbgw_sink_write(sink, line, len);
 }
 
 static int

@@ -31,7 +31,9 @@ extern BbgwObjectReport *bbgw_object_report_open(const char *path,
 extern bool bbgw_object_report_next(BbgwObjectReport *report, Oid *oid,
 									BbgwFileInfo *info);
 
+extern void bbgw_object_list_add(BbgwObjectList *list, Oid oid);
 extern void bbgw_object_list_read(BbgwObjectList *list, const char *path);
+extern void bbgw_object_list_write(BbgwSink *sink, Oid oid, const char *name);
 extern void bbgw_object_list_sort(BbgwObjectList *list);
 extern bool bbgw_object_list_has(BbgwObjectList *list, Oid oid);
 extern void bbgw_object_list_end(const BbgwObjectList *list);

@@ -27,6 +27,9 @@
 #define TABLE_DATA "TABLE DATA"
 #define LARGE_OBJECTS "BLOBS"
 
+/* and of those that create a large object, up to 16 */
+#define LARGE_OBJECT "BLOB"
+
 /* A data entry for which bbgw_toc_set_files() gave several files */
 typedef struct Split
 {
@@ -61,6 +64,8 @@ remember(BbgwToc *toc, int *max_data, const BbgwTocEntry *e)
 		toc->encoding_id = e->dump_id;
 	if (e->had_dumper && strcmp(e->desc, LARGE_OBJECTS) == 0)
 		toc->has_large_objects = true;
+	if (strcmp(e->desc, LARGE_OBJECT) == 0)
+		bbgw_object_list_add(&toc->objects, e->oid);
 	if (!e->had_dumper || strcmp(e->desc, TABLE_DATA) != 0)
 		return;
 

@@ -37,6 +37,7 @@
 #ifndef BBGW_TOC_H
 #define BBGW_TOC_H
 
+#include "archive/objects.h"
 #include "archive/toc_file.h"
 
 /* A TABLE DATA entry, the one that pg_dump has for a table's rows */
@@ -54,6 +55,7 @@ typedef struct BbgwToc
 	int			ndata;
 	BbgwTocData *data;			/* in file order */
 	bool		has_large_objects;
+	BbgwObjectList objects;		/* those that have an entry each: up to 16 */
 
 	/* Private to toc.c */
 	MemoryContext context;

@@ -58,6 +58,7 @@ extern void bbgw_asof_functions_init(void);
 
 /* asof_objects.c */
 extern void bbgw_asof_empty_objects(void);
+extern PlannedStmt *bbgw_asof_no_objects(PlannedStmt *pstmt);
 
 /* asof_planner.c */
 extern void bbgw_asof_planner_enter(void);

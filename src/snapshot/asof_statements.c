@@ -242,6 +242,9 @@ asof_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 			pstmt = copy_nothing(pstmt);
 	}
 
+	if (bbgw_asof_session.dumps)
+		pstmt = bbgw_asof_no_objects(pstmt);
+
 	call_nested_utility(pstmt, queryString, readOnlyTree, context,
 						params, queryEnv, dest, qc);
 
