@@ -14,9 +14,8 @@
 
 #include "paths.h"
 
-#define OBJECT_PREFIX	   "blob_"
-#define OBJECT_LIST_PREFIX "blobs"
-#define OBJECT_LIST_SUFFIX ".toc"
+/* pg_dump's, for large objects and lists of them */
+#define OBJECT_PREFIX "blob"
 
 /*
  * errcode_for_file_access() for paths that users give, where more can go wrong
@@ -109,37 +108,16 @@ bbgw_name_objects(int slice)
 char *
 bbgw_name_object(Oid oid)
 {
-	return psprintf("%s%u%s", OBJECT_PREFIX, oid, BBGW_DATA_SUFFIX);
-}
-
-static bool
-ends_with(const char *name, const char *suffix)
-{
-	size_t		len = strlen(name);
-	size_t		suffix_len = strlen(suffix);
-
-	return len >= suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+	return psprintf("%s_%u%s", OBJECT_PREFIX, oid, BBGW_DATA_SUFFIX);
 }
 
 /*
- * Is it pg_dump's file of a large object?
+ * Is it a file that pg_dump has for large objects?
  */
 bool
 bbgw_name_is_object(const char *name)
 {
-	return strncmp(name, OBJECT_PREFIX, strlen(OBJECT_PREFIX)) == 0 &&
-		ends_with(name, BBGW_DATA_SUFFIX);
-}
-
-/*
- * Is it a list of large objects?  pg_dump has one up to 16, then one for each
- * group of them.
- */
-bool
-bbgw_name_is_object_list(const char *name)
-{
-	return strncmp(name, OBJECT_LIST_PREFIX, strlen(OBJECT_LIST_PREFIX)) == 0 &&
-		ends_with(name, OBJECT_LIST_SUFFIX);
+	return strncmp(name, OBJECT_PREFIX, strlen(OBJECT_PREFIX)) == 0;
 }
 
 /*

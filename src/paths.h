@@ -41,7 +41,6 @@
 #define BBGW_LZ4_SUFFIX		".lz4"
 #define BBGW_TOC_NAME		"toc.dat"
 #define BBGW_MANIFEST_NAME	"backup_manifest"
-#define BBGW_OBJECT_LIST	"blobs.toc"
 
 /* the longest name we append to a destination */
 #define BBGW_MAX_NAME 64
@@ -55,7 +54,6 @@ extern char *bbgw_name_data(int dump_id, int slice);
 extern char *bbgw_name_objects(int slice);
 extern char *bbgw_name_object(Oid oid);
 extern bool bbgw_name_is_object(const char *name);
-extern bool bbgw_name_is_object_list(const char *name);
 extern char *bbgw_name_default_destination(const char *datname,
 										   TimestampTz now);
 

@@ -37,6 +37,9 @@
 #define BBGW_SNAPSHOT_PREFIX "backup_bgw:"
 #define BBGW_TOKEN_LENGTH 32	/* hexadecimal digits */
 
+/* what pg_dump gets to hear then */
+#define BBGW_DUMP_STOPPED "large objects are left to the table workers of the backup"
+
 /* what is foreseen to be read, and what pg_dump wants besides */
 #define BBGW_MAX_PLANS 2
 
@@ -111,6 +114,8 @@ typedef struct BbgwBackup
 	BbgwPhase	phase;
 	int			leader_pid;
 	int			dump_pid;		/* server process pg_dump talks to */
+	bool		dump_stopped;	/* it has come to large objects, with all else
+								 * done, and was made to fail */
 	dsm_handle	snapshot;		/* S */
 	bool		own_files;		/* S's, of catalogs too; with "snapshot" */
 	bool		sync_later;		/* the leader makes small files durable */

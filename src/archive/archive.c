@@ -57,8 +57,6 @@ struct BbgwArchive
 	const char *dump_directory; /* pg_dump's; NULL: not made yet */
 	BbgwToc    *toc;
 	List	   *dumped;			/* of DumpedFile */
-	BbgwObjectList objects;		/* as pg_dump has listed them */
-	BbgwSink   *list;			/* of them, if it is ours to write */
 	BbgwManifest *manifest;
 };
 
@@ -195,36 +193,8 @@ bbgw_archive_claim(BbgwArchive *archive, const BbgwTocData *data, int nslices)
 }
 
 /*
- * Reads a list of large objects.  Returns true if it is to be replaced by one of
- * ours.
- */
-static bool
-take_over_list(BbgwArchive *archive, const char *name)
-{
-	if (!bbgw_name_is_object_list(name))
-		return false;
-	if (strcmp(name, BBGW_OBJECT_LIST) != 0 ||
-		bbgw_directory_dumped_size(archive->dir, name) > 0)
-	{
-		bbgw_object_list_read(&archive->objects,
-							  bbgw_path_in(archive->dump_directory, name));
-		return false;
-	}
-
-	bbgw_directory_unlink_dumped(archive->dir, name);
-	archive->objects = archive->toc->objects;
-	archive->list = bbgw_sink_create(BBGW_COMPRESSION_NONE, 0,
-									 &archive->backup->bytes_written, NULL,
-									 bbgw_directory_syncs_all(archive->dir));
-	bbgw_sink_begin(archive->list,
-					bbgw_path_in(archive->directory, BBGW_OBJECT_LIST));
-	return true;
-}
-
-/*
  * Notes all files of pg_dump's but toc.dat, those of tables that were claimed
- * being gone, and but those of large objects, which have nothing in them.
- * Returns their size.
+ * being gone.  Returns their size.
  */
 uint64
 bbgw_archive_take_over(BbgwArchive *archive)
@@ -240,19 +210,24 @@ bbgw_archive_take_over(BbgwArchive *archive)
 
 		bbgw_bgworker_pause();
 		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0 ||
-			strcmp(de->d_name, BBGW_TOC_NAME) == 0 ||
-			bbgw_name_is_object(de->d_name))
-			continue;
-		if (take_over_list(archive, de->d_name))
+			strcmp(de->d_name, BBGW_TOC_NAME) == 0)
 			continue;
 		file = palloc(sizeof(DumpedFile));
 		file->name = pstrdup(de->d_name);
 		file->size = bbgw_directory_dumped_size(archive->dir, de->d_name);
+		if (bbgw_name_is_object(de->d_name))
+		{
+			/* the list that it would have begun with */
+			if (file->size > 0)
+				elog(ERROR, "pg_dump has written large objects to \"%s/%s\"",
+					 archive->dump_directory, de->d_name);
+			bbgw_directory_unlink_dumped(archive->dir, de->d_name);
+			continue;
+		}
 		size += file->size;
 		archive->dumped = lappend(archive->dumped, file);
 	}
 	FreeDir(dir);
-	bbgw_object_list_sort(&archive->objects);
 	return size;
 }
 
@@ -335,27 +310,40 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
 }
 
 /*
- * Removes the files that pg_dump has for large objects.
+ * Writes the lists of large objects.
  */
 static void
-remove_dumped_objects(BbgwArchive *archive)
+write_lists(BbgwArchive *archive)
 {
-	DIR		   *dir = AllocateDir(archive->dump_directory);
-	struct dirent *de;
+	BbgwObjects *objects = &archive->toc->objects;
+	BbgwSink   *sink;
 
-	while ((de = ReadDir(dir, archive->dump_directory)) != NULL)
+	if (objects->n == 0)
+		return;
+	sink = bbgw_sink_create(BBGW_COMPRESSION_NONE, 0,
+							&archive->backup->bytes_written, NULL,
+							bbgw_directory_syncs_all(archive->dir));
+	for (size_t i = 0; i < objects->ngroups; i++)
 	{
-		bbgw_bgworker_pause();
-		if (bbgw_name_is_object(de->d_name))
-			bbgw_directory_unlink_dumped(archive->dir, de->d_name);
+		const BbgwObjectGroup *group = &objects->groups[i];
+		BbgwFileInfo info;
+
+		if (group->filename == NULL)
+			elog(ERROR, "large objects of archive entry %d have no list",
+				 group->dump_id);
+		bbgw_sink_begin(sink,
+						bbgw_path_in(archive->directory, group->filename));
+		bbgw_objects_write_list(objects, group, sink);
+		bbgw_sink_end(sink, &info);
+		add_to_manifest(archive, group->filename, &info);
 	}
-	FreeDir(dir);
+	bbgw_objects_sort(objects);
 }
 
 /*
  * Compresses the data files that pg_dump has written, and puts them into the
- * manifest.  The lists of large objects stay as they are, as pg_restore 15
- * wants them.
+ * manifest.  Writes the lists of large objects, which are not compressed, as
+ * pg_restore 15 wants them.
  */
 void
 bbgw_archive_convert(BbgwArchive *archive)
@@ -385,8 +373,7 @@ bbgw_archive_convert(BbgwArchive *archive)
 		}
 	}
 	pfree(buffer);
-	if (archive->objects.n > 0)
-		remove_dumped_objects(archive);
+	write_lists(archive);
 }
 
 /*
@@ -437,7 +424,7 @@ bbgw_archive_drop_rows(BbgwArchive *archive, Oid relid, int slice)
 
 /*
  * Takes the large objects that a worker has reported, with OIDs higher than
- * those before.  Those that pg_dump has not listed are removed.
+ * those before.  Those that pg_dump does not know are removed.
  */
 void
 bbgw_archive_add_objects(BbgwArchive *archive, int slice,
@@ -457,12 +444,8 @@ bbgw_archive_add_objects(BbgwArchive *archive, int slice,
 		char	   *name = psprintf("%s%s", data_name, suffix(archive->backup));
 
 		bbgw_bgworker_pause();
-		if (bbgw_object_list_has(&archive->objects, oid))
-		{
-			if (archive->list)
-				bbgw_object_list_write(archive->list, oid, data_name);
+		if (bbgw_objects_have(&archive->toc->objects, oid))
 			add_to_manifest(archive, name, &info);
-		}
 		else
 			bbgw_directory_unlink(archive->dir, name);
 		pfree(name);
@@ -479,14 +462,7 @@ bbgw_archive_add_objects(BbgwArchive *archive, int slice,
 void
 bbgw_archive_finish(BbgwArchive *archive)
 {
-	bbgw_object_list_end(&archive->objects);
-	if (archive->list)
-	{
-		BbgwFileInfo info;
-
-		bbgw_sink_end(archive->list, &info);
-		add_to_manifest(archive, BBGW_OBJECT_LIST, &info);
-	}
+	bbgw_objects_end(&archive->toc->objects);
 	bbgw_directory_check(archive->dir);
 	write_toc(archive);
 	bbgw_directory_end_dump(archive->dir);

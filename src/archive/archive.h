@@ -14,7 +14,7 @@
  * Large objects have their names from the beginning.  The table workers write
  * them, as well as reports of those that they have written (objects.h).  At the
  * end the archive gets these in the order of OIDs (bbgw_archive_add_objects) and
- * keeps what pg_dump has listed.
+ * keeps what pg_dump knows.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *

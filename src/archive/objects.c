@@ -1,20 +1,23 @@
 /*-------------------------------------------------------------------------
  *
  * objects.c
- *	  Large objects: what pg_dump lists, and what the workers have written.
+ *	  Large objects: those that pg_dump knows, and those that workers have written.
  *
- * From 17 on pg_dump writes lists of the large objects there are, one for each
- * group of them, which stay as they are, as pg_restore wants them.  Up to 16 there
- * is one list of all, by OID.  That is left to us, as pg_dump would take long
- * (asof_objects.c); all of them have an entry in the table of contents, too.  A
- * line is
+ * pg_dump's table of contents says which there are.  From 17 on it has a BLOB
+ * METADATA entry for each group of them, which has their OIDs, and a BLOBS entry
+ * for the group's data.  Up to 16 there is a BLOB entry for each, and one BLOBS
+ * entry for all.  The file of a BLOBS entry is a list, with a line for each
  *
  *	 <oid> blob_<oid>.dat
+ *
+ * by OID.  These are written here, as pg_dump does not come to it
+ * (asof_objects.c).
  *
  * There may be many millions, each with a file of its own.  So a worker leaves a
  * report of those that it has written, in a file, for the manifest to be made
  * from: an ObjectEntry for each, by OID.  The leader compares the reports, all in
- * the order of OIDs, with what pg_dump knows, of which it keeps the OIDs in memory.
+ * the order of OIDs, with what pg_dump knows, of which it keeps the OIDs in
+ * memory.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -26,6 +29,7 @@
 
 #include "archive/objects.h"
 #include "bgworker.h"
+#include "paths.h"
 
 /* One in a report */
 typedef struct ObjectEntry
@@ -45,6 +49,169 @@ struct BbgwObjectReport
 	BbgwFileInfo info;			/* what it must be like */
 	pg_checksum_context checksum;
 };
+
+/*
+ * Adds a large object.
+ */
+void
+bbgw_objects_add(BbgwObjects *objects, Oid oid)
+{
+	if (objects->n == objects->max)
+	{
+		objects->max = Max(1024, 2 * objects->max);
+		objects->oids = objects->oids == NULL ?
+			palloc(objects->max * sizeof(Oid)) :
+			repalloc_huge(objects->oids, objects->max * sizeof(Oid));
+	}
+	objects->oids[objects->n++] = oid;
+}
+
+static BbgwObjectGroup *
+add_group(BbgwObjects *objects, int dump_id)
+{
+	BbgwObjectGroup *group;
+
+	if (objects->ngroups == objects->max_groups)
+	{
+		objects->max_groups = Max(64, 2 * objects->max_groups);
+		objects->groups = objects->groups == NULL ?
+			palloc(objects->max_groups * sizeof(BbgwObjectGroup)) :
+			repalloc_huge(objects->groups,
+						  objects->max_groups * sizeof(BbgwObjectGroup));
+	}
+	group = &objects->groups[objects->ngroups++];
+	memset(group, 0, sizeof(BbgwObjectGroup));
+	group->dump_id = dump_id;
+	group->first = objects->n;
+	return group;
+}
+
+/*
+ * Adds a group, the large objects that a BLOB METADATA entry creates.  "oids" is
+ * its definition, with an OID in each line.
+ */
+void
+bbgw_objects_add_group(BbgwObjects *objects, int dump_id, const char *oids)
+{
+	BbgwObjectGroup *group = add_group(objects, dump_id);
+
+	while (oids && *oids != '\0')
+	{
+		char	   *end;
+		unsigned long oid = strtoul(oids, &end, 10);
+
+		if (end == oids || *end != '\n' || oid == InvalidOid || oid > OID_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("unexpected definition of large objects in archive entry %d",
+							dump_id)));
+		bbgw_objects_add(objects, (Oid) oid);
+		oids = end + 1;
+	}
+	group->n = objects->n - group->first;
+}
+
+static int
+compare_oids(const void *a, const void *b)
+{
+	Oid			x = *(const Oid *) a;
+	Oid			y = *(const Oid *) b;
+
+	return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/*
+ * There is a list of the large objects that the entry "dump_id" creates, or if
+ * no entry creates several, of all.  Lists come in the order of groups.
+ */
+void
+bbgw_objects_add_list(BbgwObjects *objects, int dump_id, const char *filename)
+{
+	BbgwObjectGroup *group = NULL;
+
+	if (objects->ngroups == 0)
+	{
+		group = add_group(objects, 0);
+		group->first = 0;
+		group->n = objects->n;
+		bbgw_objects_sort(objects);
+	}
+	else
+		while (objects->next_group < objects->ngroups && group == NULL)
+			if (objects->groups[objects->next_group++].dump_id == dump_id)
+				group = &objects->groups[objects->next_group - 1];
+	if (group == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("unexpected list \"%s\" of large objects in an archive",
+						filename)));
+	group->filename = pstrdup(filename);
+}
+
+/*
+ * Writes a list.
+ */
+void
+bbgw_objects_write_list(const BbgwObjects *objects,
+						const BbgwObjectGroup *group, BbgwSink *sink)
+{
+	for (size_t i = group->first; i < group->first + group->n; i++)
+	{
+		char	   *name = bbgw_name_object(objects->oids[i]);
+		char		line[64];
+		int			len = snprintf(line, sizeof(line), "%u %s\n",
+								   objects->oids[i], name);
+
+		bbgw_bgworker_pause();
+		bbgw_sink_write(sink, line, len);
+		pfree(name);
+	}
+}
+
+/*
+ * Puts all in the order of OIDs.  If there are several groups, these are lost.
+ */
+void
+bbgw_objects_sort(BbgwObjects *objects)
+{
+	if (objects->n > 1)
+		qsort(objects->oids, objects->n, sizeof(Oid), compare_oids);
+}
+
+static void
+report_missing(Oid oid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("large object %u was not read", oid),
+			 errdetail("It is in the table of contents.")));
+}
+
+/*
+ * Does pg_dump know this large object, of which there is a file?  To be asked
+ * after sorting, in the order of OIDs, once for each.  Raises an error if of one
+ * before that there is none.
+ */
+bool
+bbgw_objects_have(BbgwObjects *objects, Oid oid)
+{
+	if (objects->next == objects->n || objects->oids[objects->next] > oid)
+		return false;
+	if (objects->oids[objects->next] < oid)
+		report_missing(objects->oids[objects->next]);
+	objects->next++;
+	return true;
+}
+
+/*
+ * Raises an error if there is any left.
+ */
+void
+bbgw_objects_end(const BbgwObjects *objects)
+{
+	if (objects->next < objects->n)
+		report_missing(objects->oids[objects->next]);
+}
 
 /*
  * Adds the file of a large object to the report that is being written to
@@ -130,120 +297,4 @@ bbgw_object_report_next(BbgwObjectReport *report, Oid *oid, BbgwFileInfo *info)
 	FreeFile(report->file);
 	pfree(report);
 	return false;
-}
-
-/*
- * Adds a large object to "list", which is empty at first, all zeros.
- */
-void
-bbgw_object_list_add(BbgwObjectList *list, Oid oid)
-{
-	if (list->n == list->max)
-	{
-		list->max = Max(1024, 2 * list->max);
-		list->oids = list->oids == NULL ?
-			palloc(list->max * sizeof(Oid)) :
-			repalloc_huge(list->oids, list->max * sizeof(Oid));
-	}
-	list->oids[list->n++] = oid;
-}
-
-/*
- * Adds those of a list that pg_dump has written.
- */
-void
-bbgw_object_list_read(BbgwObjectList *list, const char *path)
-{
-	FILE	   *file = AllocateFile(path, PG_BINARY_R);
-	char		line[64];
-
-	if (file == NULL)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open file \"%s\": %m", path)));
-	while (fgets(line, sizeof(line), file) != NULL)
-	{
-		char	   *end;
-		unsigned long oid = strtoul(line, &end, 10);
-
-		bbgw_bgworker_pause();
-		if (end == line || *end != ' ' || end[strlen(end) - 1] != '\n' ||
-			oid == InvalidOid || oid > OID_MAX)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("unexpected line in file \"%s\"", path)));
-		bbgw_object_list_add(list, (Oid) oid);
-	}
-	if (ferror(file))
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read file \"%s\": %m", path)));
-	FreeFile(file);
-}
-
-/*
- * Writes a line of a list of ours.
- */
-void
-bbgw_object_list_write(BbgwSink *sink, Oid oid, const char *name)
-{
-	char		line[64];
-	int			len = snprintf(line, sizeof(line), "%u %s\n", oid, name);
-
-	bbgw_sink_write(sink, line, len);
-}
-
-static int
-compare_oids(const void *a, const void *b)
-{
-	Oid			x = *(const Oid *) a;
-	Oid			y = *(const Oid *) b;
-
-	return x < y ? -1 : x > y ? 1 : 0;
-}
-
-/*
- * To be called when all lists have been read.
- */
-void
-bbgw_object_list_sort(BbgwObjectList *list)
-{
-	if (list->n > 1)
-		qsort(list->oids, list->n, sizeof(Oid), compare_oids);
-	list->next = 0;
-}
-
-static void
-report_missing(Oid oid)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("large object %u was not read", oid),
-			 errdetail("pg_dump has listed it.")));
-}
-
-/*
- * Has pg_dump listed this large object, of which there is a file?  To be asked
- * in the order of OIDs, once for each.  Raises an error if of one before that
- * there is none.
- */
-bool
-bbgw_object_list_has(BbgwObjectList *list, Oid oid)
-{
-	if (list->next == list->n || list->oids[list->next] > oid)
-		return false;
-	if (list->oids[list->next] < oid)
-		report_missing(list->oids[list->next]);
-	list->next++;
-	return true;
-}
-
-/*
- * Raises an error if there is any left.
- */
-void
-bbgw_object_list_end(const BbgwObjectList *list)
-{
-	if (list->next < list->n)
-		report_missing(list->oids[list->next]);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * objects.h
- *	  What the workers say of the large objects that they have written.
+ *	  Large objects: those that pg_dump knows, and those that workers have written.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -12,17 +12,42 @@
 
 #include "archive/sink.h"
 
-/* a list that pg_dump has written; see objects.c */
-typedef struct BbgwObjectList
+/* Large objects that are in one list */
+typedef struct BbgwObjectGroup
+{
+	int			dump_id;		/* of the entry that creates them */
+	const char *filename;		/* of the list; NULL: none */
+	size_t		first;			/* in BbgwObjects.oids */
+	size_t		n;
+} BbgwObjectGroup;
+
+/* What pg_dump knows; all zeros at first */
+typedef struct BbgwObjects
 {
 	Oid		   *oids;
 	size_t		n;
 	size_t		max;
-	size_t		next;			/* these before it have a file */
-} BbgwObjectList;
+	BbgwObjectGroup *groups;
+	size_t		ngroups;
+	size_t		max_groups;
+	size_t		next_group;		/* those before it have a list */
+	size_t		next;			/* those before it have a file */
+} BbgwObjects;
 
 /* A report being read */
 typedef struct BbgwObjectReport BbgwObjectReport;
+
+extern void bbgw_objects_add(BbgwObjects *objects, Oid oid);
+extern void bbgw_objects_add_group(BbgwObjects *objects, int dump_id,
+								   const char *oids);
+extern void bbgw_objects_add_list(BbgwObjects *objects, int dump_id,
+								  const char *filename);
+extern void bbgw_objects_write_list(const BbgwObjects *objects,
+									const BbgwObjectGroup *group,
+									BbgwSink *sink);
+extern void bbgw_objects_sort(BbgwObjects *objects);
+extern bool bbgw_objects_have(BbgwObjects *objects, Oid oid);
+extern void bbgw_objects_end(const BbgwObjects *objects);
 
 extern void bbgw_object_report_add(BbgwSink *sink, Oid oid,
 								   const BbgwFileInfo *info);
@@ -30,12 +55,5 @@ extern BbgwObjectReport *bbgw_object_report_open(const char *path,
 												 const BbgwFileInfo *info);
 extern bool bbgw_object_report_next(BbgwObjectReport *report, Oid *oid,
 									BbgwFileInfo *info);
-
-extern void bbgw_object_list_add(BbgwObjectList *list, Oid oid);
-extern void bbgw_object_list_read(BbgwObjectList *list, const char *path);
-extern void bbgw_object_list_write(BbgwSink *sink, Oid oid, const char *name);
-extern void bbgw_object_list_sort(BbgwObjectList *list);
-extern bool bbgw_object_list_has(BbgwObjectList *list, Oid oid);
-extern void bbgw_object_list_end(const BbgwObjectList *list);
 
 #endif							/* BBGW_OBJECTS_H */

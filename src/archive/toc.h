@@ -55,7 +55,7 @@ typedef struct BbgwToc
 	int			ndata;
 	BbgwTocData *data;			/* in file order */
 	bool		has_large_objects;
-	BbgwObjectList objects;		/* those that have an entry each: up to 16 */
+	BbgwObjects objects;
 
 	/* Private to toc.c */
 	MemoryContext context;

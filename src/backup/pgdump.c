@@ -435,6 +435,25 @@ bbgw_pgdump_result(bool connected)
 }
 
 /*
+ * pg_dump, which has ended, was made to fail, with this error.  That was in order.
+ */
+void
+bbgw_pgdump_forgive(const char *error)
+{
+	char	   *said = strstr(stderr_text, error);
+
+	Assert(child_pid == 0);
+
+	if (said == NULL)
+		return;
+	while (said > stderr_text && said[-1] != '\n')
+		said--;
+	*said = '\0';
+	stderr_len = (int) (said - stderr_text);
+	child_status = 0;
+}
+
+/*
  * Has pg_dump, which has ended, failed because its session was chosen to break
  * a deadlock?  It tells no error codes, but its session speaks our language.
  */

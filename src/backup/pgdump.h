@@ -17,6 +17,7 @@ extern void bbgw_pgdump_start(const BbgwBackup *backup,
 							  const BbgwRequest *request,
 							  const char *token, const char *directory);
 extern bool bbgw_pgdump_poll(long timeout);
+extern void bbgw_pgdump_forgive(const char *error);
 extern bool bbgw_pgdump_deadlocked(void);
 extern void bbgw_pgdump_result(bool connected);
 extern void bbgw_pgdump_kill(void);

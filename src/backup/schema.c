@@ -50,6 +50,7 @@ launch(BbgwSchemaRun *run)
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	strlcpy(run->backup->dump_token, run->token, sizeof(run->token));
 	run->backup->dump_pid = 0;
+	run->backup->dump_stopped = false;
 	LWLockRelease(bbgw_shared->lock);
 
 	run->tries++;
@@ -115,6 +116,8 @@ bbgw_schema_start(BbgwSchemaRun *run)
 void
 bbgw_schema_wait(BbgwSchemaRun *run)
 {
+	bool		stopped;
+
 	do
 	{
 		while (!run->ended && !bbgw_pgdump_poll(WATCH_INTERVAL))
@@ -129,8 +132,11 @@ bbgw_schema_wait(BbgwSchemaRun *run)
 
 	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
 	run->backup->dump_pid = 0;
+	stopped = run->backup->dump_stopped;
 	LWLockRelease(bbgw_shared->lock);
 
+	if (stopped)
+		bbgw_pgdump_forgive(BBGW_DUMP_STOPPED);
 	bbgw_archive_check(run->archive);
 	bbgw_pgdump_result(true);
 	run->check();

@@ -142,13 +142,13 @@ asof_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	{
 		bbgw_asof_session_check();
 		bbgw_asof_session_begin_statement();
+		if (objectId == F_LO_OPEN && bbgw_asof_session.dumps)
+			bbgw_asof_stop_dump();
 		if (objectId == F_LO_OPEN || objectId == F_LOREAD ||
 			objectId == F_LO_CLOSE)
 		{
 			close_lo_relation(true);
 			bbgw_asof_session_rest(NULL);
-			if (objectId == F_LOREAD && bbgw_asof_session.dumps)
-				bbgw_asof_empty_objects();
 		}
 	}
 	check_function(objectId);

@@ -1,20 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * asof_objects.c
- *	  Large objects are empty to the backup's own pg_dump.
+ *	  The backup's own pg_dump reads no large objects.
  *
- * What is in them the table workers read, all at the same time.  pg_dump only
- * says which there are: it asks for each, one after another, and writes a file
- * that is thrown away.  So the less it gets, the better.
+ * What is in them the table workers read, all at the same time.  pg_dump says
+ * which there are, in its table of contents, which is complete before it begins
+ * with any data.  It would ask for each of them, one after another, and make a
+ * file of each; with 100,000 of them that takes longer than all the rest of the
+ * backup.
  *
- * Up to 16 pg_dump asks with a cursor which large objects to write, though it
- * knows them all.  That gets no rows, so it does not even begin.  From 17 on it
- * cannot be kept from asking for each.
+ * Up to 16 it asks with a cursor which large objects to write, though it knows
+ * them all.  That gets no rows.
  *
- * In its session the index by which the server finds the pages of large objects
- * leads nowhere.  That is written into the entry of the relation cache, which
- * may be made anew at any time; then pg_dump gets to see a piece of a large
- * object for once, and no harm is done.
+ * From 17 on it does not ask.  But large objects are the last data that it
+ * writes, so when it wants to open the first of them its work is done.  Then it
+ * is made to fail, the leader knowing about it.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -22,49 +22,16 @@
  */
 #include "postgres.h"
 
-#include "access/amapi.h"
-#include "catalog/pg_largeobject.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
-#include "utils/relcache.h"
+#include "utils/guc.h"
 
+#include "shmem.h"
 #include "snapshot/asof_session.h"
 
 /* as dumpBlobs() of pg_dump calls it */
 #define OBJECTS_CURSOR "bloboid"
-
-/* what the index has by itself, and what it is given */
-static amgettuple_function btree_gettuple;
-static IndexAmRoutine empty;
-
-/*
- * The entry may outlive the session's being as of S.
- */
-static bool
-get_no_tuple(IndexScanDesc scan, ScanDirection direction)
-{
-	return bbgw_asof_session.dumps ? false : btree_gettuple(scan, direction);
-}
-
-/*
- * To be called in pg_dump's session before a large object is read.
- */
-void
-bbgw_asof_empty_objects(void)
-{
-	Relation	index = RelationIdGetRelation(LargeObjectLOidPNIndexId);
-
-	if (!RelationIsValid(index))
-		return;
-	if (index->rd_indam != &empty)
-	{
-		empty = *index->rd_indam;
-		btree_gettuple = empty.amgettuple;
-		empty.amgettuple = get_no_tuple;
-		index->rd_indam = &empty;
-	}
-	RelationClose(index);
-}
 
 /*
  * Has pg_dump's cursor on large objects return no rows.  Any other statement is
@@ -84,4 +51,25 @@ bbgw_asof_no_objects(PlannedStmt *pstmt)
 	declare = castNode(DeclareCursorStmt, pstmt->utilityStmt);
 	castNode(Query, declare->query)->jointree->quals = makeBoolConst(false, false);
 	return pstmt;
+}
+
+/*
+ * pg_dump has come to its first large object.  Ends it; its session goes with
+ * it.  That is not for the server's log.
+ */
+void
+bbgw_asof_stop_dump(void)
+{
+	BbgwBackup *backup;
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	backup = bbgw_backup_find(bbgw_asof_session.backup_id);
+	if (backup && backup->dump_pid == MyProcPid)
+		backup->dump_stopped = true;
+	LWLockRelease(bbgw_shared->lock);
+
+	SetConfigOption("log_min_messages", "panic", PGC_SUSET, PGC_S_SESSION);
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg_internal(BBGW_DUMP_STOPPED)));
 }

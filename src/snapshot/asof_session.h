@@ -57,8 +57,8 @@ extern void bbgw_asof_statements_init(void);
 extern void bbgw_asof_functions_init(void);
 
 /* asof_objects.c */
-extern void bbgw_asof_empty_objects(void);
 extern PlannedStmt *bbgw_asof_no_objects(PlannedStmt *pstmt);
+pg_noreturn extern void bbgw_asof_stop_dump(void);
 
 /* asof_planner.c */
 extern void bbgw_asof_planner_enter(void);
