@@ -14,6 +14,9 @@
 
 #include "paths.h"
 
+/* pg_dump's, for large objects and lists of them */
+#define OBJECT_PREFIX "blob"
+
 /*
  * errcode_for_file_access() for paths that users give, where more can go wrong
  * than in the server's own directories.  To be called in an ereport().
@@ -87,6 +90,34 @@ bbgw_name_data(int dump_id, int slice)
 	if (slice == 0)
 		return psprintf("%d%s", dump_id, BBGW_DATA_SUFFIX);
 	return psprintf("%d_%d%s", dump_id, slice + 1, BBGW_DATA_SUFFIX);
+}
+
+/*
+ * File in which a worker says what large objects it has written: those of a
+ * slice (counted from 0) of all.
+ */
+char *
+bbgw_name_objects(int slice)
+{
+	return psprintf("objects_%d%s", slice + 1, BBGW_TEMP_SUFFIX);
+}
+
+/*
+ * File of a large object, as pg_dump's lists name it.
+ */
+char *
+bbgw_name_object(Oid oid)
+{
+	return psprintf("%s_%u%s", OBJECT_PREFIX, oid, BBGW_DATA_SUFFIX);
+}
+
+/*
+ * Is it a file that pg_dump has for large objects?
+ */
+bool
+bbgw_name_is_object(const char *name)
+{
+	return strncmp(name, OBJECT_PREFIX, strlen(OBJECT_PREFIX)) == 0;
 }
 
 /*

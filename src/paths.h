@@ -13,7 +13,10 @@
  *	   toc.dat								pg_dump's, with our file names
  *	   <dumpid>.dat							data of a table
  *	   <dumpid>_<n>.dat						its n-th further slice (n >= 2)
- *	   blob_<oid>.dat, *.toc				pg_dump's large objects
+ *	   objects_<n>.tmp						what a worker says of the large objects
+ *											that it has written
+ *	   blob_<oid>.dat						a large object
+ *	   blobs.toc, blobs_<dumpid>.toc		lists of them
  *	   backup_manifest
  * Data files that are compressed have a further suffix (archive/codec.h).
  *
@@ -47,6 +50,9 @@ extern char *bbgw_path_partial(const char *destination);
 extern char *bbgw_path_in(const char *directory, const char *name);
 extern char *bbgw_name_rows(Oid relid, int slice);
 extern char *bbgw_name_data(int dump_id, int slice);
+extern char *bbgw_name_objects(int slice);
+extern char *bbgw_name_object(Oid oid);
+extern bool bbgw_name_is_object(const char *name);
 extern char *bbgw_name_default_destination(const char *datname,
 										   TimestampTz now);
 

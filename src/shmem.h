@@ -62,7 +62,7 @@ typedef enum BbgwDumpStage
 	BBGW_DUMP_CATALOGS,			/* it reads them, and writes toc.dat */
 	BBGW_DUMP_ASKS,				/* toc.dat is there; waits for an answer */
 	BBGW_DUMP_GOES_ON,			/* has it: it is to write its data files */
-	BBGW_DUMP_STOPS				/* or to end */
+	BBGW_DUMP_STOPS				/* it is to end */
 } BbgwDumpStage;
 
 /* The numbers that toc.dat has for them. */

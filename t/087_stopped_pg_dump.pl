@@ -99,6 +99,28 @@ archives_equal(
   back_up('not filtered', exclude => ['filtered']);
 is($status, 1, 'not filtered: pg_dump was stopped');
 
+
+# Large objects are the workers', too, whether pg_dump has gone on or not.
+$node->safe_psql('db',
+	q{SELECT lo_from_bytea(10000 + i, decode(repeat(md5(i::text), i), 'hex')) FROM generate_series(1, 50) i}
+);
+foreach
+  my $case ([ 'large', exclude => ['filtered'] ], ['large and filtered'])
+{
+	my ($name, @args) = @$case;
+	$offset = -s $node->logfile;
+	($archive, $status, $files) = back_up($name, @args);
+	is($status, 1, "$name: pg_dump was stopped");
+	archives_equal(
+		$node, $archive,
+		stock_dump($node, 'db', @args ? ('-T', 'filtered') : ()),
+		"$name: the archive is that of pg_dump");
+	$node->command_ok([ verify_command($node, $archive) ],
+		"$name: pg_verifybackup");
+	my @said = slurp_file($node->logfile, $offset) =~ /LOG:  pg_dump: (.*)/g;
+	is("@said", 'a warning', "$name: what is logged of pg_dump");
+}
+
 unlink "$sharedir/extension/stopped_ext.control",
   "$sharedir/extension/stopped_ext--1.sql";
 $node->stop;

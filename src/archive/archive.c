@@ -37,6 +37,7 @@
 #include "archive/codec.h"
 #include "archive/directory.h"
 #include "archive/manifest.h"
+#include "archive/objects.h"
 #include "bgworker.h"
 #include "paths.h"
 
@@ -87,6 +88,27 @@ bbgw_archive_rows_path(const BbgwBackup *backup, Oid relid, int slice)
 {
 	return psprintf("%s/%s", bbgw_path_partial(backup->order.destination),
 					bbgw_name_rows(relid, slice));
+}
+
+/*
+ * Path of the file that a worker writes a large object to.
+ */
+char *
+bbgw_archive_object_path(const BbgwBackup *backup, Oid oid)
+{
+	return psprintf("%s/%s%s", bbgw_path_partial(backup->order.destination),
+					bbgw_name_object(oid), suffix(backup));
+}
+
+/*
+ * Path of the file in which it reports what large objects it has written, of
+ * a slice of them.
+ */
+char *
+bbgw_archive_report_path(const BbgwBackup *backup, int slice)
+{
+	return psprintf("%s/%s", bbgw_path_partial(backup->order.destination),
+					bbgw_name_objects(slice));
 }
 
 /*
@@ -223,6 +245,15 @@ bbgw_archive_take_over(BbgwArchive *archive)
 		file = palloc(sizeof(DumpedFile));
 		file->name = pstrdup(de->d_name);
 		file->size = bbgw_directory_dumped_size(archive->dir, de->d_name);
+		if (bbgw_name_is_object(de->d_name))
+		{
+			/* the list that it would have begun with */
+			if (file->size > 0)
+				elog(ERROR, "pg_dump has written large objects to \"%s/%s\"",
+					 archive->dump_directory, de->d_name);
+			bbgw_directory_unlink_dumped(archive->dir, de->d_name);
+			continue;
+		}
 		size += file->size;
 		archive->dumped = lappend(archive->dumped, file);
 	}
@@ -309,9 +340,40 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
 }
 
 /*
+ * Writes the lists of large objects.
+ */
+static void
+write_lists(BbgwArchive *archive)
+{
+	BbgwObjects *objects = &archive->toc->objects;
+	BbgwSink   *sink;
+
+	if (objects->n == 0)
+		return;
+	sink = bbgw_sink_create(BBGW_COMPRESSION_NONE, 0,
+							&archive->backup->bytes_written, NULL,
+							bbgw_directory_syncs_all(archive->dir));
+	for (size_t i = 0; i < objects->ngroups; i++)
+	{
+		const BbgwObjectGroup *group = &objects->groups[i];
+		BbgwFileInfo info;
+
+		if (group->filename == NULL)
+			elog(ERROR, "large objects of archive entry %d have no list",
+				 group->dump_id);
+		bbgw_sink_begin(sink,
+						bbgw_path_in(archive->directory, group->filename));
+		bbgw_objects_write_list(objects, group, sink);
+		bbgw_sink_end(sink, &info);
+		add_to_manifest(archive, group->filename, &info);
+	}
+	bbgw_objects_sort(objects);
+}
+
+/*
  * Compresses the data files that pg_dump has written, and puts them into the
- * manifest.  The lists of large objects stay as they are, as pg_restore 15
- * wants them.
+ * manifest.  Writes the lists of large objects, which are not compressed, as
+ * pg_restore 15 wants them.
  */
 void
 bbgw_archive_convert(BbgwArchive *archive)
@@ -341,6 +403,7 @@ bbgw_archive_convert(BbgwArchive *archive)
 		}
 	}
 	pfree(buffer);
+	write_lists(archive);
 }
 
 /*
@@ -390,12 +453,46 @@ bbgw_archive_drop_rows(BbgwArchive *archive, Oid relid, int slice)
 }
 
 /*
+ * Takes the large objects that a worker has reported, with OIDs higher than
+ * those before.  Those that pg_dump does not know are removed.
+ */
+void
+bbgw_archive_add_objects(BbgwArchive *archive, int slice,
+						 const BbgwFileInfo *report_info)
+{
+	char	   *report_name = bbgw_name_objects(slice);
+	BbgwObjectReport *report;
+	BbgwFileInfo info;
+	Oid			oid;
+
+	bbgw_directory_check(archive->dir);
+	report = bbgw_object_report_open(bbgw_path_in(archive->directory, report_name),
+									 report_info);
+	while (bbgw_object_report_next(report, &oid, &info))
+	{
+		char	   *data_name = bbgw_name_object(oid);
+		char	   *name = psprintf("%s%s", data_name, suffix(archive->backup));
+
+		bbgw_bgworker_pause();
+		if (bbgw_objects_have(&archive->toc->objects, oid))
+			add_to_manifest(archive, name, &info);
+		else
+			bbgw_directory_unlink(archive->dir, name);
+		pfree(name);
+		pfree(data_name);
+	}
+	bbgw_directory_unlink(archive->dir, report_name);
+	pfree(report_name);
+}
+
+/*
  * Completes the archive, all of whose data is there, and renames it to its
  * destination.  When this returns, the backup is there to stay.
  */
 void
 bbgw_archive_finish(BbgwArchive *archive)
 {
+	bbgw_objects_end(&archive->toc->objects);
 	bbgw_directory_check(archive->dir);
 	write_toc(archive);
 	bbgw_directory_end_dump(archive->dir);

@@ -11,6 +11,11 @@
  * archive's to convert (bbgw_archive_take_over).  In the end the archive is told
  * what became of each file (bbgw_archive_add_rows, bbgw_archive_drop_rows).
  *
+ * Large objects have their names from the beginning.  The table workers write
+ * them, as well as reports of those that they have written (objects.h).  At the
+ * end the archive gets these in the order of OIDs (bbgw_archive_add_objects) and
+ * keeps what pg_dump knows.
+ *
  * Copyright (c) 2026, the backup_bgw authors
  *
  *-------------------------------------------------------------------------
@@ -36,10 +41,14 @@ extern void bbgw_archive_convert(BbgwArchive *archive);
 extern void bbgw_archive_add_rows(BbgwArchive *archive, Oid relid, int slice,
 								  int dump_id, const BbgwFileInfo *info);
 extern void bbgw_archive_drop_rows(BbgwArchive *archive, Oid relid, int slice);
+extern void bbgw_archive_add_objects(BbgwArchive *archive, int slice,
+									 const BbgwFileInfo *report);
 extern void bbgw_archive_finish(BbgwArchive *archive);
 extern void bbgw_archive_remove(BbgwArchive *archive);
 
 extern char *bbgw_archive_rows_path(const BbgwBackup *backup, Oid relid,
 									int slice);
+extern char *bbgw_archive_object_path(const BbgwBackup *backup, Oid oid);
+extern char *bbgw_archive_report_path(const BbgwBackup *backup, int slice);
 
 #endif							/* BBGW_ARCHIVE_H */

@@ -26,6 +26,11 @@
 /* desc of the entries that carry a table's rows */
 #define TABLE_DATA "TABLE DATA"
 
+/* and of those for large objects; see objects.c */
+#define OBJECT		 "BLOB"
+#define OBJECTS		 "BLOB METADATA"
+#define OBJECTS_DATA "BLOBS"
+
 /* A data entry for which bbgw_toc_set_files() gave several files */
 typedef struct Split
 {
@@ -43,6 +48,22 @@ typedef struct SplitRef
 } SplitRef;
 
 static void
+remember_objects(BbgwToc *toc, const BbgwTocEntry *e)
+{
+	if (strcmp(e->desc, OBJECT) == 0)
+		bbgw_objects_add(&toc->objects, e->oid);
+	else if (strcmp(e->desc, OBJECTS) == 0)
+		bbgw_objects_add_group(&toc->objects, e->dump_id, e->defn);
+	else if (strcmp(e->desc, OBJECTS_DATA) == 0 && e->had_dumper)
+	{
+		toc->has_large_objects = true;
+		bbgw_objects_add_list(&toc->objects,
+							  e->deps == NIL ? 0 : linitial_int(e->deps),
+							  e->filename);
+	}
+}
+
+static void
 remember(BbgwToc *toc, int *max_data, const BbgwTocEntry *e)
 {
 	BbgwTocData *data;
@@ -58,6 +79,11 @@ remember(BbgwToc *toc, int *max_data, const BbgwTocEntry *e)
 
 	if (strcmp(e->desc, "ENCODING") == 0)
 		toc->encoding_id = e->dump_id;
+	if (strncmp(e->desc, OBJECT, strlen(OBJECT)) == 0)
+	{
+		remember_objects(toc, e);
+		return;
+	}
 	if (!e->had_dumper)
 		return;
 	if (strcmp(e->desc, TABLE_DATA) != 0)
@@ -65,6 +91,10 @@ remember(BbgwToc *toc, int *max_data, const BbgwTocEntry *e)
 		toc->nothers++;
 		return;
 	}
+
+	/* pg_dump does not get there then */
+	if (toc->has_large_objects)
+		elog(ERROR, "archive entry %d comes after large objects", e->dump_id);
 
 	if (toc->ndata == *max_data)
 	{

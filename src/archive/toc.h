@@ -38,6 +38,7 @@
 #ifndef BBGW_TOC_H
 #define BBGW_TOC_H
 
+#include "archive/objects.h"
 #include "archive/toc_file.h"
 
 /* A TABLE DATA entry, the one that pg_dump has for a table's rows */
@@ -54,6 +55,8 @@ typedef struct BbgwToc
 	BbgwTocHeader header;
 	int			ndata;
 	BbgwTocData *data;			/* in file order */
+	bool		has_large_objects;
+	BbgwObjects objects;
 	int			nothers;		/* entries that have files of other data */
 
 	/* Private to toc.c */

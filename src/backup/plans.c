@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+
 #include "backup/plans.h"
 
 /* a leader has one backup only */
@@ -23,16 +25,17 @@ static dsm_handle plan_handles[BBGW_MAX_PLANS] =
 static int	nplans = 0;
 
 /*
- * Makes a plan for these tables.
+ * Makes a plan for these tables, and for large objects if it is to have them.
  */
 static BbgwPlan *
 make_plan(const BbgwBackup *backup, const BbgwRequest *request,
-		  ArrayType *relids, BbgwNeededSet *needed)
+		  ArrayType *relids, bool large_objects, BbgwNeededSet *needed)
 {
 	dsm_segment *seg;
 
-	seg = bbgw_plan_create(relids, request->settings.slice_size,
-						   backup->order.jobs, needed);
+	seg = bbgw_plan_create(relids, large_objects,
+						   request->settings.slice_size, backup->order.jobs,
+						   needed);
 	dsm_pin_mapping(seg);
 	plan_handles[nplans] = dsm_segment_handle(seg);
 	plans[nplans] = dsm_segment_address(seg);
@@ -76,7 +79,7 @@ bbgw_plans_foresee(BbgwBackup *backup, const BbgwRequest *request,
 				   const BbgwSelection *selection, BbgwNeededSet *needed)
 {
 	BbgwPlan   *plan = make_plan(backup, request, bbgw_plan_foresee(selection),
-								 needed);
+								 BBGW_SELECTS_LARGE_OBJECTS(selection), needed);
 
 	if (request->settings.overlap)
 		publish_plans(backup, plan->ntables, 0, false);
@@ -102,17 +105,20 @@ bbgw_plans_settle(BbgwBackup *backup, const BbgwRequest *request,
 				  BbgwNeededSet *needed)
 {
 	ArrayType  *missing = bbgw_plan_missing(plans[0], toc);
+	bool		objects_missing = toc->has_large_objects &&
+	!plans[0]->has_large_objects;
 	uint64		ntables;
 
 	bbgw_plan_claim(plans[0], toc, archive);
-	ntables = bbgw_plan_drop_unwanted(plans[0]);
-	if (missing)
+	ntables = bbgw_plan_drop_unwanted(plans[0], toc);
+	if (missing || objects_missing)
 	{
-		BbgwPlan   *plan = make_plan(backup, request, missing, needed);
+		BbgwPlan   *plan = make_plan(backup, request,
+									 missing ? missing : construct_empty_array(OIDOID),
+									 objects_missing, needed);
 
 		bbgw_plan_claim(plan, toc, archive);
 		ntables += plan->ntables;
-		pfree(missing);
 	}
 	bbgw_plan_release_others(plans, nplans, guard, needed);
 	publish_plans(backup, ntables, bbgw_archive_take_over(archive), true);

@@ -46,18 +46,15 @@ make_token(char *token)
 		snprintf(token + 2 * i, 3, "%02x", random[i]);
 }
 
-/*
- * Does pg_dump wait to be told whether to go on?
- */
-static bool
-asks(const BbgwSchemaRun *run)
+static BbgwDumpStage
+stage(const BbgwSchemaRun *run)
 {
-	bool		asks;
+	BbgwDumpStage stage;
 
 	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
-	asks = run->backup->dump_stage == BBGW_DUMP_ASKS;
+	stage = run->backup->dump_stage;
 	LWLockRelease(bbgw_shared->lock);
-	return asks;
+	return stage;
 }
 
 static void
@@ -149,10 +146,11 @@ wait_for_dump(BbgwSchemaRun *run, bool go_on)
 		{
 			int			pid = session_pid(run);
 
-			if (asks(run))
+			if (stage(run) == BBGW_DUMP_ASKS)
 			{
 				if (!go_on)
 					return true;
+				bbgw_pgdump_log();
 				answer(run, BBGW_DUMP_GOES_ON);
 			}
 			run->check();
@@ -165,7 +163,8 @@ wait_for_dump(BbgwSchemaRun *run, bool go_on)
 }
 
 /*
- * pg_dump has ended.
+ * pg_dump has ended.  Raises an error if it has failed, other than by being
+ * stopped: that it does not know, and what it says of it is nobody's business.
  */
 static void
 end_run(BbgwSchemaRun *run)
@@ -175,6 +174,9 @@ end_run(BbgwSchemaRun *run)
 	run->backup->dump_pid = 0;
 	LWLockRelease(bbgw_shared->lock);
 	bbgw_archive_check(run->archive);
+	if (stage(run) != BBGW_DUMP_STOPS)
+		bbgw_pgdump_result(true);
+	run->check();
 }
 
 /*
@@ -188,27 +190,22 @@ bbgw_schema_wait(BbgwSchemaRun *run)
 	if (wait_for_dump(run, false))
 		return true;
 	end_run(run);
-	bbgw_pgdump_result(true);
-	run->check();
 	return false;
 }
 
 /*
- * Has pg_dump write its data files, and waits for its end.  Raises an error if it
- * has failed.
+ * Has pg_dump write its data files, but those of large objects, and waits for its
+ * end.  Raises an error if it has failed.
  */
 void
 bbgw_schema_go_on(BbgwSchemaRun *run)
 {
 	(void) wait_for_dump(run, true);
 	end_run(run);
-	bbgw_pgdump_result(true);
-	run->check();
 }
 
 /*
- * Has pg_dump end, of which nothing is wanted any more.  It ends because its
- * connection does, and with an error; what it says of that is nobody's business.
+ * Has pg_dump end, of which nothing is wanted any more.
  */
 void
 bbgw_schema_stop(BbgwSchemaRun *run)
@@ -219,5 +216,4 @@ bbgw_schema_stop(BbgwSchemaRun *run)
 		run->check();
 	run->ended = true;
 	end_run(run);
-	run->check();
 }

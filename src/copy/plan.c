@@ -30,6 +30,7 @@
 
 #include "bgworker.h"
 #include "copy/plan.h"
+#include "copy/plan_large_objects.h"
 #include "copy/slices.h"
 #include "guard/guard.h"
 #include "snapshot/asof.h"
@@ -272,9 +273,9 @@ fill_tables(ArrayType *relids, BbgwTable *tables, uint32 *ntables,
 }
 
 /*
- * Makes a plan for these tables in a new segment.  Tables bigger than slice_size
- * blocks, or than one worker's part, are cut into slices (0: none is), for "jobs"
- * workers; see slices.c.
+ * Makes a plan for these tables, and for large objects if it is to have these, in
+ * a new segment.  Tables bigger than slice_size blocks, or than one worker's part,
+ * are cut into slices (0: none is), for "jobs" workers; see slices.c.
  * The biggest units come first, so that at the end no worker is left alone with
  * one.  "needed" is the guard's set, in which all these files must be.
  *
@@ -282,8 +283,8 @@ fill_tables(ArrayType *relids, BbgwTable *tables, uint32 *ntables,
  * Raises an error if a file of S is gone.
  */
 dsm_segment *
-bbgw_plan_create(ArrayType *relids, int slice_size, int jobs,
-				 BbgwNeededSet *needed)
+bbgw_plan_create(ArrayType *relids, bool large_objects, int slice_size,
+				 int jobs, BbgwNeededSet *needed)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			nrelids = ArrayGetNItems(ARR_NDIM(relids), ARR_DIMS(relids));
@@ -296,6 +297,8 @@ bbgw_plan_create(ArrayType *relids, int slice_size, int jobs,
 	dsm_segment *seg;
 	BbgwPlan   *plan;
 	BbgwUnit   *units;
+	BbgwObjectRange *ranges = NULL;
+	int			nranges = 0;
 
 	tables = palloc_extended(Max(nrelids, 1) * sizeof(BbgwTable),
 							 MCXT_ALLOC_HUGE);
@@ -308,6 +311,9 @@ bbgw_plan_create(ArrayType *relids, int slice_size, int jobs,
 		elog(ERROR, "found " UINT64_FORMAT " of %d tables of the archive in pg_class",
 			 rows, nrelids);
 
+	if (large_objects)
+		nranges = bbgw_plan_large_objects(jobs, &ranges);
+
 	for (uint32 i = 0; i < ntables; i++)
 		bytes += tables[i].bytes;
 	for (uint32 i = 0; i < ntables; i++)
@@ -317,11 +323,13 @@ bbgw_plan_create(ArrayType *relids, int slice_size, int jobs,
 		nunits += tables[i].nunits;
 	}
 	units_offset =
-		MAXALIGN(offsetof(BbgwPlan, tables) + ntables * sizeof(BbgwTable));
-	seg = dsm_create(units_offset + nunits * sizeof(BbgwUnit), 0);
+		MAXALIGN(offsetof(BbgwPlan, tables) +
+				 ((Size) ntables + 1) * sizeof(BbgwTable));
+	seg = dsm_create(units_offset + (nunits + nranges) * sizeof(BbgwUnit), 0);
 	plan = dsm_segment_address(seg);
 	plan->ntables = ntables;
-	plan->nunits = nunits;
+	plan->has_large_objects = nranges > 0;
+	plan->nunits = nunits + nranges;
 	plan->bytes = bytes;
 	plan->units_offset = units_offset;
 	pg_atomic_init_u32(&plan->next_unit, 0);
@@ -333,6 +341,12 @@ bbgw_plan_create(ArrayType *relids, int slice_size, int jobs,
 	units = BBGW_PLAN_UNITS(plan);
 	for (uint32 i = 0, u = 0; i < ntables; u += plan->tables[i].nunits, i++)
 		fill_units(&units[u], &plan->tables[i], i);
-	qsort(units, nunits, sizeof(BbgwUnit), compare_units);
+	if (plan->has_large_objects)
+	{
+		bbgw_plan_fill_large_objects(ranges, nranges, &plan->tables[ntables],
+									 ntables, &units[nunits]);
+		plan->bytes += plan->tables[ntables].bytes;
+	}
+	qsort(units, plan->nunits, sizeof(BbgwUnit), compare_units);
 	return seg;
 }

@@ -33,6 +33,9 @@ typedef struct BbgwSelection
 	ArrayType  *exclude;		/* OIDs; NULL: none */
 } BbgwSelection;
 
+/* pg_dump's rule for large objects: not if it was asked for certain tables */
+#define BBGW_SELECTS_LARGE_OBJECTS(selection) ((selection)->include == NULL)
+
 /*
  * A table; constant once the plan is published, but for the last ones.
  *
@@ -54,6 +57,7 @@ typedef struct BbgwTable
 	uint64		bytes;			/* heap and TOAST */
 	bool		is_heap;		/* others can be read in one piece only */
 	bool		is_catalog;		/* read from its files of today, locked */
+	bool		is_large_objects;	/* no table; see BbgwPlan */
 	uint32		nunits;
 	pg_atomic_uint32 nunits_done;	/* by workers */
 	/* written by the leader when the plan is settled */
@@ -62,7 +66,10 @@ typedef struct BbgwTable
 	bool		dropped;		/* and none was */
 } BbgwTable;
 
-/* A block range of a table, and the file it becomes */
+/*
+ * A block range of a table, and the file it becomes; or a range of large
+ * objects, and the report of them.
+ */
 typedef struct BbgwUnit
 {
 	/* constant once the plan is published */
@@ -70,6 +77,8 @@ typedef struct BbgwUnit
 	int			slice;			/* number of this range in its table, from 0 */
 	BlockNumber start;
 	BlockNumber nblocks;
+	Oid			first_object;	/* large objects have these instead */
+	Oid			last_object;
 	uint64		bytes;			/* its share of the table's */
 
 	pg_atomic_flag taken;		/* by a worker, or by the leader because it is
@@ -85,8 +94,9 @@ typedef struct BbgwUnit
 typedef struct BbgwPlan
 {
 	uint32		ntables;
+	bool		has_large_objects;	/* they are tables[ntables], and no table */
 	uint32		nunits;
-	uint64		bytes;			/* sum over the tables */
+	uint64		bytes;			/* sum over the tables, and large objects */
 	Size		units_offset;	/* in this structure */
 	pg_atomic_uint32 next_unit; /* first one that nobody has looked at */
 	BbgwTable	tables[FLEXIBLE_ARRAY_MEMBER];	/* by OID */
@@ -107,14 +117,15 @@ bbgw_unit_take(BbgwUnit *unit)
 }
 
 extern ArrayType *bbgw_plan_foresee(const BbgwSelection *selection);
-extern dsm_segment *bbgw_plan_create(ArrayType *relids, int slice_size,
-									 int jobs, BbgwNeededSet *needed);
+extern dsm_segment *bbgw_plan_create(ArrayType *relids, bool large_objects,
+									 int slice_size, int jobs,
+									 BbgwNeededSet *needed);
 
 /* plan_settle.c */
 extern void bbgw_plan_claim(BbgwPlan *plan, const BbgwToc *toc,
 							BbgwArchive *archive);
 extern ArrayType *bbgw_plan_missing(const BbgwPlan *plan, const BbgwToc *toc);
-extern uint32 bbgw_plan_drop_unwanted(BbgwPlan *plan);
+extern uint32 bbgw_plan_drop_unwanted(BbgwPlan *plan, const BbgwToc *toc);
 extern void bbgw_plan_release_table(const BbgwTable *table, BbgwGuard *guard,
 									BbgwNeededSet *needed);
 extern void bbgw_plan_release_others(BbgwPlan *const *plans, int nplans,

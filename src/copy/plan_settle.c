@@ -35,6 +35,13 @@ find_table(const BbgwPlan *plan, Oid relid)
 				   plan->ntables, sizeof(BbgwTable), compare_oid_to_table);
 }
 
+static BbgwTable *
+large_objects(const BbgwPlan *plan)
+{
+	return plan->has_large_objects ?
+		unconstify(BbgwTable *, &plan->tables[plan->ntables]) : NULL;
+}
+
 /*
  * Finds the tables of the plan in pg_dump's table of contents, and claims them
  * there for the workers.
@@ -80,15 +87,20 @@ bbgw_plan_missing(const BbgwPlan *plan, const BbgwToc *toc)
 }
 
 /*
- * Drops tables from the plan that were not found in the table of contents, as
+ * Drops tables, and large objects, from the plan that were not found in the table
+ * of contents, as
  * far as workers have not begun with them; what they have is dropped by
  * bbgw_plan_deliver().  Returns the number of tables that are left.
  */
 uint32
-bbgw_plan_drop_unwanted(BbgwPlan *plan)
+bbgw_plan_drop_unwanted(BbgwPlan *plan, const BbgwToc *toc)
 {
 	BbgwUnit   *units = BBGW_PLAN_UNITS(plan);
 	uint32		left = plan->ntables;
+
+	if (plan->has_large_objects)
+		large_objects(plan)->unwanted = large_objects(plan)->dropped =
+			!toc->has_large_objects;
 
 	for (uint32 i = 0; i < plan->ntables; i++)
 	{
@@ -112,13 +124,27 @@ bbgw_plan_drop_unwanted(BbgwPlan *plan)
 }
 
 /*
- * The backup has read this table.
+ * The files of pg_largeobject are needed no more.
+ */
+static void
+release_large_objects(BbgwGuard *guard, BbgwNeededSet *needed)
+{
+	for (uint32 i = 0; i < needed->nfiles; i++)
+		if (needed->files[i].owner == LargeObjectRelationId)
+			bbgw_guard_done(guard, &needed->files[i]);
+}
+
+/*
+ * The backup has read this table, or all large objects.
  */
 void
 bbgw_plan_release_table(const BbgwTable *table, BbgwGuard *guard,
 						BbgwNeededSet *needed)
 {
-	/* everybody reads catalogs, to the end */
+	if (table->is_large_objects)
+		release_large_objects(guard, needed);
+
+	/* everybody reads other catalogs, to the end */
 	if (table->is_catalog)
 		return;
 	bbgw_guard_done(guard, &needed->files[table->heap.needed]);
@@ -139,14 +165,16 @@ bbgw_plan_release_others(BbgwPlan *const *plans, int nplans,
 {
 	bool	   *planned = palloc_extended(Max(needed->nfiles, 1),
 										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	bool		large_objects = false;	/* as rows of a catalog */
+	bool		objects_are_read = false;	/* also as rows of a catalog */
 
 	for (int p = 0; p < nplans; p++)
-		for (uint32 i = 0; i < plans[p]->ntables; i++)
+		for (uint32 i = 0;
+			 i < plans[p]->ntables + plans[p]->has_large_objects; i++)
 		{
 			const BbgwTable *table = &plans[p]->tables[i];
 
-			large_objects |= table->heap.oid == LargeObjectRelationId;
+			objects_are_read |= table->heap.oid == LargeObjectRelationId &&
+				!table->dropped;
 			if (table->is_catalog || table->dropped)
 				continue;
 			planned[table->heap.needed] = true;
@@ -160,7 +188,7 @@ bbgw_plan_release_others(BbgwPlan *const *plans, int nplans,
 	{
 		BbgwNeededFile *file = &needed->files[i];
 		bool		is_catalog = file->owner < FirstNormalObjectId &&
-		(file->owner != LargeObjectRelationId || large_objects);
+		(file->owner != LargeObjectRelationId || objects_are_read);
 
 		if (!planned[i] && !is_catalog)
 			bbgw_guard_done(guard, file);
@@ -177,7 +205,7 @@ void
 bbgw_plan_release_read(const BbgwPlan *plan, BbgwGuard *guard,
 					   BbgwNeededSet *needed)
 {
-	for (uint32 i = 0; i < plan->ntables; i++)
+	for (uint32 i = 0; i < plan->ntables + plan->has_large_objects; i++)
 	{
 		const BbgwTable *table = &plan->tables[i];
 
@@ -185,6 +213,29 @@ bbgw_plan_release_read(const BbgwPlan *plan, BbgwGuard *guard,
 			table->nunits)
 			bbgw_plan_release_table(table, guard, needed);
 	}
+}
+
+/*
+ * Gives the archive the large objects that workers have written, in their order.
+ */
+static void
+deliver_large_objects(const BbgwPlan *plan, BbgwArchive *archive)
+{
+	const BbgwUnit *units = BBGW_PLAN_UNITS(plan);
+	const BbgwTable *table = large_objects(plan);
+	const BbgwUnit **ordered = palloc_array(const BbgwUnit *, table->nunits);
+
+	for (uint32 i = 0; i < plan->nunits; i++)
+		if (units[i].table == plan->ntables)
+			ordered[units[i].slice] = &units[i];
+	for (uint32 i = 0; i < table->nunits; i++)
+		if (ordered[i]->done)
+			bbgw_archive_add_objects(archive, ordered[i]->slice,
+									 &ordered[i]->file);
+		else if (!table->unwanted)
+			elog(ERROR, "large objects from %u on were not read",
+				 ordered[i]->first_object);
+	pfree(ordered);
 }
 
 /*
@@ -203,6 +254,8 @@ bbgw_plan_deliver(const BbgwPlan *plan, BbgwArchive *archive)
 		const BbgwTable *table = &plan->tables[unit->table];
 
 		bbgw_bgworker_pause();
+		if (table->is_large_objects)
+			continue;
 		if (!table->unwanted)
 		{
 			if (!unit->done)
@@ -213,6 +266,8 @@ bbgw_plan_deliver(const BbgwPlan *plan, BbgwArchive *archive)
 		else if (unit->done)
 			bbgw_archive_drop_rows(archive, table->heap.oid, unit->slice);
 	}
+	if (plan->has_large_objects)
+		deliver_large_objects(plan, archive);
 	for (uint32 i = 0; i < plan->ntables; i++)
 		if (plan->tables[i].unwanted &&
 			pg_atomic_read_u32(&unconstify(BbgwTable *, &plan->tables[i])->nunits_done) ==

@@ -168,7 +168,9 @@ look_around(void)
 void
 bbgw_scan_before_blocking(void)
 {
-	let_go();
+	/* while large objects are written, nothing is held */
+	if (scan.table != NULL)
+		let_go();
 }
 
 /*
@@ -458,5 +460,6 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 
 	bbgw_rowtext_end_mark(sink);
 	advance(unit->bytes);
+	scan.table = NULL;
 	return true;
 }

@@ -39,18 +39,11 @@ list_relations(const BbgwTable *table, Oid *relations)
 	relations[2] = table->toast_index.oid;
 }
 
-/*
- * Locks all three for the rest of the transaction, if that is possible at
- * once.
- */
-bool
-bbgw_tablelock_try(const BbgwTable *table)
+static bool
+try_relations(const Oid *relations)
 {
-	Oid			relations[NRELATIONS];
-
 	Assert(!held);
 
-	list_relations(table, relations);
 	for (int i = 0; i < NRELATIONS; i++)
 	{
 		if (!OidIsValid(relations[i]) ||
@@ -61,6 +54,39 @@ bbgw_tablelock_try(const BbgwTable *table)
 				UnlockRelationOid(relations[i], AccessShareLock);
 		return false;
 	}
+	memcpy(locked, relations, sizeof(locked));
+	held = true;
+	return true;
+}
+
+/*
+ * Locks all three for the rest of the transaction, if that is possible at
+ * once.
+ */
+bool
+bbgw_tablelock_try(const BbgwTable *table)
+{
+	Oid			relations[NRELATIONS];
+
+	list_relations(table, relations);
+	return try_relations(relations);
+}
+
+/*
+ * The same for a catalog and an index of it.  With "wait" waits as long as it
+ * takes.
+ */
+bool
+bbgw_tablelock_catalog(Oid catalog, Oid index, bool wait)
+{
+	Oid			relations[NRELATIONS] = {catalog, index, InvalidOid};
+
+	if (!wait)
+		return try_relations(relations);
+
+	Assert(!held);
+	LockRelationOid(catalog, AccessShareLock);
+	LockRelationOid(index, AccessShareLock);
 	memcpy(locked, relations, sizeof(locked));
 	held = true;
 	return true;

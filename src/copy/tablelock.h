@@ -13,6 +13,7 @@
 #include "copy/plan.h"
 
 extern bool bbgw_tablelock_try(const BbgwTable *table);
+extern bool bbgw_tablelock_catalog(Oid catalog, Oid index, bool wait);
 extern bool bbgw_tablelock_held(void);
 extern bool bbgw_tablelock_wanted(void);
 extern void bbgw_tablelock_release(void);

@@ -27,6 +27,7 @@
 
 #include "archive/archive.h"
 #include "bgworker.h"
+#include "copy/large_objects.h"
 #include "copy/scan.h"
 #include "copy/worker.h"
 #include "guard/guard.h"
@@ -156,9 +157,36 @@ release_table(const BbgwTable *table)
 }
 
 /*
- * Reads a unit into its file.  Returns false if its table is locked; see
+ * Reads a unit into its file, or files.  Returns false if its table is locked; see
  * bbgw_scan_unit().
  */
+static bool
+read_unit(const BbgwTable *table, BbgwUnit *unit, BbgwSink *sink, bool insist)
+{
+	static BbgwSink *report = NULL;
+	static pg_atomic_uint64 report_bytes;
+
+	if (!table->is_large_objects)
+	{
+		if (!bbgw_scan_unit(my_backup, my_slot, table, unit, sink, insist))
+			return false;
+		bbgw_sink_end(sink, &unit->file);
+		return true;
+	}
+
+	if (report == NULL)
+	{
+		MemoryContext old_context = MemoryContextSwitchTo(TopMemoryContext);
+
+		pg_atomic_init_u64(&report_bytes, 0);
+		report = bbgw_sink_create(BBGW_COMPRESSION_NONE, 0, &report_bytes, NULL,
+								  true);
+		MemoryContextSwitchTo(old_context);
+	}
+	return bbgw_large_objects_unit(my_backup, my_slot, unit, sink, report,
+								   insist);
+}
+
 static bool
 back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 {
@@ -174,12 +202,9 @@ back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 
 	begin_reading();
 	MemoryContextSwitchTo(unit_context);
-	read = bbgw_scan_unit(my_backup, my_slot, table, unit, sink, insist);
+	read = read_unit(table, unit, sink, insist);
 	if (read)
-	{
-		bbgw_sink_end(sink, &unit->file);
 		bbgw_guard_check(my_guard);
-	}
 	MemoryContextSwitchTo(TopMemoryContext);
 	MemoryContextReset(unit_context);
 
@@ -189,7 +214,8 @@ back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 		unit->done = true;
 		if (pg_atomic_add_fetch_u32(&table->nunits_done, 1) == table->nunits)
 		{
-			pg_atomic_fetch_add_u64(&my_backup->tables_done, 1);
+			if (!table->is_large_objects)
+				pg_atomic_fetch_add_u64(&my_backup->tables_done, 1);
 			release_table(table);
 		}
 	}

@@ -6,9 +6,13 @@
  * pg_dump -Fd writes its table of contents as soon as it has read the catalogs,
  * before it asks for the rows of the first table.  Rows, and large objects, are
  * the workers' business, so in most databases that is all that is wanted of it.
- * It would still ask for each table, to be told that it is empty, and make a
- * file of that.  So its session tells the leader that pg_dump has come there,
- * and waits for the answer: to go on, or to end.
+ * It would still ask for each table, to be told that it is empty, and for each
+ * large object, and make a file of each.  So its session tells the leader that
+ * pg_dump has come there, and waits for the answer: to go on, or to end.
+ *
+ * If it goes on, it ends when it comes to large objects, which are the last data
+ * that it writes.  Up to 16 it declares a cursor for them, its only one; from 17
+ * on it opens the first.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -26,7 +30,7 @@
 #include "shmem.h"
 #include "snapshot/asof_session.h"
 
-/* how often to look whether the leader is still there, in ms */
+/* how often to look whether the backup is still there, in ms */
 #define ANSWER_INTERVAL 1000
 
 /*
@@ -52,51 +56,68 @@ ask(void)
 	return backup;
 }
 
-/*
- * What the leader wants; BBGW_DUMP_STOPS also if the backup is over.
- */
 static BbgwDumpStage
-answer(BbgwBackup *backup)
+get_answer(BbgwBackup *backup)
 {
 	BbgwDumpStage stage = BBGW_DUMP_STOPS;
 
-	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
-	if (backup->id == bbgw_asof_session.backup_id &&
-		backup->state != BBGW_FREE)
+	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
+	if (backup->id == bbgw_asof_session.backup_id)
 		stage = backup->dump_stage;
-
-	/* our process ID is soon another's */
-	if (stage == BBGW_DUMP_STOPS && backup->dump_pid == MyProcPid)
-		backup->dump_pid = 0;
 	LWLockRelease(bbgw_shared->lock);
 	return stage;
 }
 
 /*
+ * Ends the session, and with it pg_dump, without a word.
+ */
+pg_noreturn static void
+stop(void)
+{
+	BbgwBackup *backup;
+
+	LWLockAcquire(bbgw_shared->lock, LW_EXCLUSIVE);
+	backup = bbgw_backup_find(bbgw_asof_session.backup_id);
+	if (backup && backup->dump_pid == MyProcPid)
+	{
+		backup->dump_stage = BBGW_DUMP_STOPS;
+		/* it may soon be another's */
+		backup->dump_pid = 0;
+	}
+	LWLockRelease(bbgw_shared->lock);
+	proc_exit(0);
+}
+
+/*
  * To be called before each statement, or function, by which pg_dump gets data;
  * does nothing in other sessions.  Waits for the leader the first time.  Does
- * not return if pg_dump is not to go on: the connection ends without a word.
+ * not return if pg_dump is not to go on.
  *
- * No locks are held meanwhile but those of cursors.
+ * No locks are held meanwhile.
  */
 void
-bbgw_asof_dump_data(void)
+bbgw_asof_dump_data(bool large_objects)
 {
 	BbgwBackup *backup;
 	BbgwDumpStage stage;
 
-	if (!bbgw_asof_session.dumps || bbgw_asof_session.asked ||
-		bbgw_asof_session.nesting > 0)
+	if (!bbgw_asof_session.dumps || bbgw_asof_session.nesting > 0)
 		return;
 
-	backup = ask();
-	while (backup && (stage = answer(backup)) != BBGW_DUMP_GOES_ON)
+	if (!bbgw_asof_session.asked)
 	{
-		if (stage == BBGW_DUMP_STOPS)
-			proc_exit(0);
-		ConditionVariableTimedSleep(&backup->cv, ANSWER_INTERVAL,
-									PG_WAIT_EXTENSION);
+		backup = ask();
+		while (backup == NULL ||
+			   (stage = get_answer(backup)) != BBGW_DUMP_GOES_ON)
+		{
+			if (backup == NULL || stage == BBGW_DUMP_STOPS)
+				stop();
+			ConditionVariableTimedSleep(&backup->cv, ANSWER_INTERVAL,
+										PG_WAIT_EXTENSION);
+		}
+		ConditionVariableCancelSleep();
+		bbgw_asof_session.asked = true;
 	}
-	ConditionVariableCancelSleep();
-	bbgw_asof_session.asked = true;
+	if (large_objects)
+		stop();
 }

@@ -147,7 +147,7 @@ asof_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		{
 			close_lo_relation(true);
 			bbgw_asof_session_rest(NULL);
-			bbgw_asof_dump_data();
+			bbgw_asof_dump_data(true);
 		}
 	}
 	check_function(objectId);

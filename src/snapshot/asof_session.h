@@ -52,7 +52,7 @@ extern void bbgw_asof_session_check(void);
 extern void bbgw_asof_session_rest(ResourceOwner portal);
 
 /* asof_dump.c */
-extern void bbgw_asof_dump_data(void);
+extern void bbgw_asof_dump_data(bool large_objects);
 
 /* asof_statements.c */
 extern void bbgw_asof_statements_init(void);

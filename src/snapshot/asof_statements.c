@@ -235,7 +235,7 @@ asof_ProcessUtility(PlannedStmt *pstmt, const char *queryString,
 	if (!IsA(stmt, TransactionStmt))
 		bbgw_asof_session_begin_statement();
 	if (IsA(stmt, CopyStmt) || IsA(stmt, DeclareCursorStmt))
-		bbgw_asof_dump_data();
+		bbgw_asof_dump_data(IsA(stmt, DeclareCursorStmt));
 	if (IsA(stmt, CopyStmt) && castNode(CopyStmt, stmt)->query == NULL)
 	{
 		if (BBGW_ASOF_USER())
