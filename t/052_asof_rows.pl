@@ -175,27 +175,6 @@ session_query($session, "$begin; SET TRANSACTION SNAPSHOT '$unused'");
 is(session_query($session, 'COPY t (a) TO stdout'),
 	'', 'who knows the name is taken for pg_dump');
 is(session_query($session, 'SELECT count(*) FROM t'), '2', 'queries run');
-my $pid = session_query($session, 'SELECT pg_backend_pid()');
-is( session_query(
-		$session,
-		q{DECLARE d CURSOR FOR SELECT oid FROM pg_largeobject_metadata ORDER BY oid; FETCH 1 FROM d}
-	),
-	'1',
-	"a cursor in pg_dump's session");
-# From 19 on catalogs are read from their present files, which go with a rewrite.
-# The lock of all sessions as of S, which nobody waits for, does not count.
-my $locks = "FROM pg_locks WHERE pid = $pid AND objsubid IS DISTINCT FROM 3";
-is( $node->safe_psql(
-		'rows',
-		"SELECT string_agg(relation::regclass::text, ' ' ORDER BY relation) $locks"
-	),
-	major($node) < 19
-	? ''
-	: 'pg_largeobject_metadata pg_largeobject_metadata_oid_index',
-	'holds no lock, but on a catalog that is read from its present file');
-session_query($session, 'CLOSE d');
-is($node->safe_psql('postgres', "SELECT count(*) $locks"),
-	'0', 'closed, it holds none');
 session_query($session, 'COMMIT');
 release_pg_dump($node);
 $starting->quit;

@@ -29,6 +29,7 @@
 #include "postgres.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "storage/fd.h"
 #include "utils/timestamp.h"
@@ -154,6 +155,17 @@ void
 bbgw_archive_check(const BbgwArchive *archive)
 {
 	bbgw_directory_check(archive->dir);
+}
+
+/*
+ * Has pg_dump written a table of contents, or begun to?
+ */
+bool
+bbgw_archive_has_toc(const BbgwArchive *archive)
+{
+	bbgw_directory_check(archive->dir);
+	return access(bbgw_path_in(archive->dump_directory, BBGW_TOC_NAME),
+				  F_OK) == 0;
 }
 
 /*

@@ -33,6 +33,7 @@ extern BbgwArchive *bbgw_archive_create(BbgwBackup *backup);
 extern const char *bbgw_archive_begin_dump(BbgwArchive *archive);
 extern void bbgw_archive_check(const BbgwArchive *archive);
 extern BbgwToc *bbgw_archive_read_toc(BbgwArchive *archive);
+extern bool bbgw_archive_has_toc(const BbgwArchive *archive);
 extern void bbgw_archive_dump_stopped(BbgwArchive *archive);
 extern void bbgw_archive_claim(BbgwArchive *archive, const BbgwTocData *data,
 							   int nslices);

@@ -372,9 +372,12 @@ get_toc(BbgwSchemaRun *schema)
 {
 	if (bbgw_schema_wait(schema))
 	{
-		const BbgwToc *toc = bbgw_archive_read_toc(archive);
+		const BbgwToc *toc = NULL;
 
-		if (bbgw_plans_cover(toc))
+		/* or else it is another one that has used pg_dump's token */
+		if (bbgw_archive_has_toc(archive))
+			toc = bbgw_archive_read_toc(archive);
+		if (toc && bbgw_plans_cover(toc))
 		{
 			bbgw_schema_stop(schema);
 			bbgw_archive_dump_stopped(archive);

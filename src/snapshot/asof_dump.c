@@ -20,6 +20,9 @@
  */
 #include "postgres.h"
 
+#include <sys/socket.h>
+
+#include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -69,7 +72,8 @@ get_answer(BbgwBackup *backup)
 }
 
 /*
- * Ends the session, and with it pg_dump, without a word.
+ * Ends the session, and with it pg_dump, without a word.  pg_dump does not wait
+ * for what is done at the end of a process.
  */
 pg_noreturn static void
 stop(void)
@@ -85,6 +89,7 @@ stop(void)
 		backup->dump_pid = 0;
 	}
 	LWLockRelease(bbgw_shared->lock);
+	(void) shutdown(MyProcPort->sock, SHUT_RDWR);
 	proc_exit(0);
 }
 
