@@ -18,6 +18,7 @@
 
 #ifdef BBGW_WITH_ZSTD
 #include <zstd.h>
+#include <zstd_errors.h>
 #endif
 
 #include "archive/codec.h"
@@ -27,8 +28,13 @@
 static size_t
 check_zstd(size_t result)
 {
+	/* high levels want much memory */
 	if (ZSTD_isError(result))
-		elog(ERROR, "zstd compression failed: %s", ZSTD_getErrorName(result));
+		ereport(ERROR,
+				(errcode(ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation ?
+						 ERRCODE_OUT_OF_MEMORY : ERRCODE_INTERNAL_ERROR),
+				 errmsg("zstd compression failed: %s",
+						ZSTD_getErrorName(result))));
 	return result;
 }
 
