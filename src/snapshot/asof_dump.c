@@ -20,14 +20,11 @@
  */
 #include "postgres.h"
 
-#include <sys/socket.h>
-
-#include "libpq/libpq-be.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "utils/guc.h"
 #include "utils/wait_event.h"
 
 #include "shmem.h"
@@ -72,8 +69,7 @@ get_answer(BbgwBackup *backup)
 }
 
 /*
- * Ends the session, and with it pg_dump, without a word.  pg_dump does not wait
- * for what is done at the end of a process.
+ * Ends the session, and with it pg_dump.  That is not for the server's log.
  */
 pg_noreturn static void
 stop(void)
@@ -89,8 +85,11 @@ stop(void)
 		backup->dump_pid = 0;
 	}
 	LWLockRelease(bbgw_shared->lock);
-	(void) shutdown(MyProcPort->sock, SHUT_RDWR);
-	proc_exit(0);
+
+	SetConfigOption("log_min_messages", "panic", PGC_SUSET, PGC_S_SESSION);
+	ereport(FATAL,
+			(errcode(ERRCODE_ADMIN_SHUTDOWN),
+			 errmsg_internal("the backup has what it needs of pg_dump")));
 }
 
 /*
