@@ -332,41 +332,6 @@ while (my @some = splice(@slow, 0, 8))
 	  if -e $archive;
 }
 
-# Large objects are read by pg_dump, and its locks on pg_largeobject are short.
-{
-	create_db($node, 'large',
-		sql =>
-		  q{SELECT count(lo_from_bytea(10000 + i, decode(repeat(md5(i::text), 50), 'hex'))) FROM generate_series(1, 2000) i}
-	);
-	my $stock = stock_dump($node, 'large');
-	my $session = new_session($node, 'large');
-	session_query($session, q{SET statement_timeout = '60s'});
-	my $id = start_backup($node, 'large', destination => 'large');
-	my $partial = progress($node, $id, 'destination') . '.partial/pg_dump';
-	poll_perl(
-		sub {
-			grep { /^blob_/ } -d $partial ? slurp_dir($partial) : 'blob_';
-		},
-		'pg_dump to read large objects');
-	session_query($session,
-		'SELECT count(lo_unlink(oid)) FROM pg_largeobject_metadata WHERE oid::int % 2 = 0; SELECT lo_put(10001, 0, $$changed$$)'
-	);
-	session_query($session,
-		'VACUUM FULL pg_largeobject; VACUUM FULL pg_largeobject_metadata; VACUUM pg_largeobject; REINDEX TABLE pg_largeobject'
-	);
-	note('pg_dump was then in phase '
-		  . (progress($node, $id, 'phase') || 'ended'));
-	$session->quit;
-	is( wait_backup($node, $id),
-		'completed',
-		'VACUUM FULL pg_largeobject while it is read: the backup is completed'
-	) or diag(history($node, $id, 'error'));
-	my $archive = history($node, $id, 'destination');
-	archives_equal($node, $archive, $stock,
-		'VACUUM FULL pg_largeobject while it is read')
-	  if -e $archive;
-}
-
 no_orphans($node, 'all files of what was dropped are gone');
 unlike(
 	slurp_file($node->logfile),

@@ -1,9 +1,9 @@
 
-# Large objects are read by pg_dump, whose session gives back its locks on
-# pg_largeobject after each call.  Where catalogs are read from their present
-# files, with wal_level = logical and from 19 on, these may be gone by the next
-# call: it is S's that are kept for the backup.  Up to 16 pg_dump has a cursor on
-# pg_largeobject_metadata, whose rewrite has to wait for it.
+# Large objects are read piece by piece, with no lock kept in between.  What
+# others do meanwhile must not wait for the backup, nor be seen in it: VACUUM FULL
+# and REINDEX, after which the rest is in other files.  Where catalogs are read
+# from their present files, with wal_level = logical and from 19 on, it is read
+# from those; else from S's, which are kept.
 
 use strict;
 use warnings;
@@ -13,32 +13,117 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use BackupBgwTest;
+use HeldWrites;
 
-my $node =
-  new_node('main', conf => "autovacuum = off\nwal_level = logical\n");
-create_db($node, 'large',
-	sql =>
-	  q{SELECT count(lo_from_bytea(10000 + i, decode(repeat(md5(i::text), 200), 'hex'))) FROM generate_series(1, 4000) i}
-);
-my $stock = stock_dump($node, 'large');
-my $session = new_session($node, 'large');
-session_query($session, q{SET statement_timeout = '60s'});
-my $id = start_backup($node, 'large', destination => 'large');
-my $partial = progress($node, $id, 'destination') . '.partial/pg_dump';
-poll_perl(
-	sub {
-		grep { /^blob_/ } -d $partial ? slurp_dir($partial) : 'blob_';
-	},
-	'pg_dump to read large objects');
-session_query($session, "VACUUM FULL pg_largeobject; VACUUM FULL $_")
-  for 'pg_largeobject', 'pg_largeobject_metadata', 'pg_largeobject_metadata';
-note('pg_dump was then in phase '
-	  . (progress($node, $id, 'phase') || 'ended'));
-$session->quit;
-is(wait_backup($node, $id), 'completed', 'the backup is completed')
-  or diag(history($node, $id, 'error'));
-my $archive = history($node, $id, 'destination');
-archives_equal($node, $archive, $stock, 'large objects') if -e $archive;
-no_orphans($node, 'all files of what was rewritten are gone', 'large');
-$node->stop;
+my $holder_sql = 'BEGIN; LOCK TABLE pg_largeobject';
+
+foreach my $wal_level ('replica', 'logical')
+{
+	my $node = new_node(
+		$wal_level,
+		start => 0,
+		conf => "autovacuum = off\nwal_level = $wal_level\n");
+	start_with_held_writes($node);
+	$node->safe_psql('postgres', 'CREATE EXTENSION backup_bgw');
+
+	# 1 is the biggest, and not to be compressed
+	my $made = q{
+		SELECT count(lo_from_bytea(10000 + i, decode(repeat(md5(i::text), 200), 'hex'))) FROM generate_series(1, 2000) i;
+		SELECT lo_from_bytea(1, decode((SELECT string_agg(md5(i::text), '') FROM generate_series(1, 400000) i), 'hex'));
+		SELECT count(lo_put(oid, 3000, 'updated')) FROM pg_largeobject_metadata;};
+	my $own_files = $wal_level eq 'replica' && major($node) < 19;
+
+	foreach my $jobs (1, 4)
+	{
+		my $name = "$wal_level, $jobs jobs";
+		my $db = "large$jobs";
+		create_db($node, $db, sql => $made);
+		my $stock = stock_dump($node, $db);
+
+		# in the middle of the biggest one, or of several
+		hold_writes();
+		my $id = start_backup(
+			$node, $db,
+			destination => $db,
+			jobs => $jobs,
+			compression => $jobs == 1 ? 'lz4' : 'none');
+		my $pid = held_writer();
+		is( $node->safe_psql(
+				'postgres',
+				"SELECT relation FROM backup_workers WHERE backup_id = $id AND pid = $pid"
+			),
+			'pg_catalog.pg_largeobject',
+			"$name: a worker is held");
+		foreach my $command (
+			'SELECT count(lo_unlink(oid)) FROM pg_largeobject_metadata WHERE oid::int % 2 = 0',
+			q{SELECT count(lo_put(oid, 1000, 'changed')) FROM pg_largeobject_metadata},
+			q{SELECT lo_put(1, 5000000, 'changed'), lo_from_bytea(10002, 'new'), lo_from_bytea(7, 'new')},
+			'VACUUM FULL pg_largeobject',
+			'VACUUM FULL pg_largeobject_metadata',
+			'REINDEX TABLE pg_largeobject',
+			'REINDEX INDEX pg_largeobject_loid_pn_index',
+			'VACUUM FULL pg_largeobject',
+			'SELECT count(lo_unlink(oid)) FROM pg_largeobject_metadata',
+			'VACUUM pg_largeobject')
+		{
+			local $ENV{PGOPTIONS} = '-c statement_timeout='
+			  . int($PostgreSQL::Test::Utils::timeout_default / 4) . 's';
+			my ($ret, $out, $err) = $node->psql($db, $command);
+			is($ret, 0, "$name: $command") or diag($err);
+		}
+		is(progress($node, $id, 'pid') ne '', 1, "$name: the backup still runs");
+		release_writes();
+		is(wait_backup($node, $id), 'completed', "$name: completed")
+		  or diag(history($node, $id, 'error'));
+		my $archive = history($node, $id, 'destination');
+		archives_equal($node, $archive, $stock, $name) if -e $archive;
+		no_orphans($node, "$name: all files of what was rewritten are gone", $db);
+	}
+
+	# Somebody has it locked.  S's files are read all the same, present ones when
+	# it is unlocked.
+	my $name = "$wal_level, locked";
+	create_db($node, 'locked', sql => $made);
+	my $stock = stock_dump($node, 'locked');
+	my $holder = new_session($node, 'locked');
+	session_query($holder, $holder_sql);
+	my $id = start_backup($node, 'locked', destination => 'locked');
+	if ($own_files)
+	{
+		is(wait_backup($node, $id), 'completed', "$name: completed");
+		session_query($holder, 'COMMIT');
+	}
+	else
+	{
+		poll_perl(
+			sub { progress($node, $id, 'phase') eq 'copying' },
+			'pg_dump to end');
+		is(progress($node, $id, 'bytes_done'), 0, "$name: waits");
+		session_query($holder, 'COMMIT');
+		is(wait_backup($node, $id), 'completed', "$name: completed");
+	}
+	my $archive = history($node, $id, 'destination');
+	archives_equal($node, $archive, $stock, $name) if -e $archive;
+	$holder->quit;
+
+	# A worker ends in the midst of it.
+	hold_writes();
+	$id = start_backup($node, 'locked', destination => 'killed', jobs => 2);
+	my $pid = held_writer();
+	my $destination = progress($node, $id, 'destination');
+	kill 'TERM', $pid;
+	release_writes();
+	is(wait_backup($node, $id), 'failed', "$wal_level, worker ended: failed");
+	ok(!-e $destination && !-e "$destination.partial",
+		"$wal_level, worker ended: nothing is left");
+	unlike(
+		slurp_file($node->logfile),
+		qr/PANIC|TRAP|was terminated by signal|leaked?\b/,
+		"$wal_level: nothing crashed or leaked");
+	unlike(
+		slurp_file($node->logfile),
+		qr/large objects are left/,
+		"$wal_level: how pg_dump was ended is not in the log");
+	$node->stop;
+}
 done_testing();

@@ -1,6 +1,7 @@
 
-# Large objects: the groups in which pg_dump 17 and later writes them, their
-# owners, privileges and comments, and their contents as of the snapshot.
+# Large objects: the groups in which pg_dump 17 and later has them, their owners,
+# privileges and comments, and their contents as of the snapshot, byte for byte:
+# holes, pages that are not full, compressed ones.
 
 use strict;
 use warnings;
@@ -23,6 +24,13 @@ create_db(
 	SELECT count(lo_from_bytea(lo, decode(repeat(md5(lo::text) || '5c0a', lo % 40), 'hex'))) FROM refs;
 	SELECT lo_from_bytea(1, decode(repeat(md5('1'), 100000), 'hex')), lo_create(2), lo_from_bytea(3, 'x'), lo_from_bytea(4294967295, 'last');
 	SELECT lo_put(2, 5000000, 'after a hole');
+	SELECT lo_create(6), lo_create(7), lo_create(8);
+	SELECT lo_put(6, 0, 'short'), lo_put(6, 2048, 'short, too'), lo_put(6, 6000, 'in the middle'), lo_put(6, 8191, '12');
+	SELECT lo_put(7, 4096, 'begins with a hole'), lo_put(7, 20000, 'x');
+	SELECT lo_put(8, 0, convert_to(repeat('x', 10000), 'UTF8'));
+	SELECT lo_truncate(lo_open(8, 131072), 3000);
+	SELECT lo_put(8, 4000, 'y');
+	SELECT lo_from_bytea(9, decode((SELECT string_agg(md5(i::text), '') FROM generate_series(1, 3200000) i), 'hex'));
 	DO $$ DECLARE r record; BEGIN
 		FOR r IN SELECT lo FROM refs WHERE lo % 20 = 0 LOOP
 			EXECUTE format('ALTER LARGE OBJECT %s OWNER TO lo_owner', r.lo);
@@ -127,6 +135,42 @@ my $changed = history($node, $id, 'destination');
 archives_equal($node, $changed, $stock, 'all has changed');
 restore_ok($node, $changed, 'lo_changed', '-e', '-j', '4');
 is(contents('lo_changed'), $contents, 'all has changed: contents');
+
+# What the server's own functions do not accept is not in a backup either.  Pages
+# that belong to no large object are in none.
+create_db($node, 'damaged',
+	sql => q{SELECT lo_from_bytea(i, decode(repeat('ab', 5000), 'hex')) FROM generate_series(1, 3) i}
+);
+foreach my $case (
+	{
+		name => 'a page too big',
+		sql =>
+		  q{UPDATE pg_largeobject SET data = decode(repeat('cd', 3000), 'hex') WHERE loid = 2 AND pageno = 1},
+		undo =>
+		  q{UPDATE pg_largeobject SET data = decode(repeat('cd', 2048), 'hex') WHERE loid = 2 AND pageno = 1},
+		error =>
+		  qr/pg_largeobject entry for OID 2, page 1 has an invalid data field size/
+	},
+	{
+		name => 'a page before the first',
+		sql => q{INSERT INTO pg_largeobject VALUES (2, -1, 'x')},
+		undo => q{DELETE FROM pg_largeobject WHERE pageno < 0},
+		error => qr/pg_largeobject entry for OID 2, page -1 is out of place/
+	})
+{
+	my $mods = 'SET allow_system_table_mods = on';
+	$node->safe_psql('damaged', "$mods; $case->{sql}");
+	backup_fails($node, start_backup($node, 'damaged'), $case->{error},
+		$case->{name});
+	$node->safe_psql('damaged', "$mods; $case->{undo}");
+}
+$node->safe_psql('damaged',
+	q{SET allow_system_table_mods = on; INSERT INTO pg_largeobject SELECT loid, 0, 'x' FROM unnest(ARRAY[4, 2147483647]) loid}
+);
+my $sound = backup_ok($node, 'damaged', compression => 'none');
+is( join(' ', files_of($sound, qr/^blob_/)),
+	'blob_1.dat blob_2.dat blob_3.dat',
+	'pages of no large object are left out');
 
 $node->stop;
 done_testing();

@@ -67,6 +67,7 @@ static void
 hold(int fd)
 {
 	hold_as(fd, "", ".partial/rows_", "");
+	hold_as(fd, "", ".partial/blob_", "");
 }
 
 #define HELD(name, offset_type) \
