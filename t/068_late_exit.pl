@@ -23,7 +23,8 @@ create_db($node, $_,
 	  q{CREATE TABLE t AS SELECT i, repeat('x', 1000) FROM generate_series(1, 1000) i}
 ) for qw(first second);
 
-# Processes in this database wait before they do what they do at their end.
+# Processes in this database wait before they do what they do at their end; but
+# not the session of pg_dump, whose end the backup waits for.
 $node->safe_psql(
 	'postgres', q{
 	ALTER DATABASE first SET intruder.wait_at_log = 'before_shmem_exit callbacks to make';
@@ -31,7 +32,8 @@ $node->safe_psql(
 append_to_file("$data/intruder.hold", '');
 my $id;
 {
-	local $ENV{PGOPTIONS} = '-c log_min_messages=warning';
+	local $ENV{PGOPTIONS} =
+	  '-c log_min_messages=warning -c backup_bgw.conninfo=options=-clog_min_messages=warning';
 	$id = start_backup($node, 'first', jobs => 1);
 }
 is(wait_backup($node, $id), 'completed', 'a backup is completed');

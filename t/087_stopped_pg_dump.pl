@@ -68,10 +68,7 @@ $node->command_ok([ verify_command($node, $archive) ],
 	'tables: pg_verifybackup');
 my $log = slurp_file($node->logfile, $offset);
 like($log, qr/LOG:  pg_dump: a warning/, 'what it said before is logged');
-unlike(
-	$log,
-	qr/FATAL|Dumping the contents/,
-	'but not that it was stopped');
+unlike($log, qr/FATAL|Dumping the contents/, 'but not that it was stopped');
 
 # No data at all: it ends by itself.
 ($archive, $status, $files) = back_up('no data', exclude => ['*']);
