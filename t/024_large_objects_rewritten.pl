@@ -71,13 +71,15 @@ foreach my $wal_level ('replica', 'logical')
 			my ($ret, $out, $err) = $node->psql($db, $command);
 			is($ret, 0, "$name: $command") or diag($err);
 		}
-		is(progress($node, $id, 'pid') ne '', 1, "$name: the backup still runs");
+		is(progress($node, $id, 'pid') ne '',
+			1, "$name: the backup still runs");
 		release_writes();
 		is(wait_backup($node, $id), 'completed', "$name: completed")
 		  or diag(history($node, $id, 'error'));
 		my $archive = history($node, $id, 'destination');
 		archives_equal($node, $archive, $stock, $name) if -e $archive;
-		no_orphans($node, "$name: all files of what was rewritten are gone", $db);
+		no_orphans($node, "$name: all files of what was rewritten are gone",
+			$db);
 	}
 
 	# Somebody has it locked.  S's files are read all the same, present ones when
@@ -95,8 +97,7 @@ foreach my $wal_level ('replica', 'logical')
 	}
 	else
 	{
-		poll_perl(
-			sub { progress($node, $id, 'phase') eq 'copying' },
+		poll_perl(sub { progress($node, $id, 'phase') eq 'copying' },
 			'pg_dump to end');
 		is(progress($node, $id, 'bytes_done'), 0, "$name: waits");
 		session_query($holder, 'COMMIT');
@@ -114,7 +115,7 @@ foreach my $wal_level ('replica', 'logical')
 	kill 'TERM', $pid;
 	release_writes();
 	is(wait_backup($node, $id), 'failed', "$wal_level, worker ended: failed");
-	ok(!-e $destination && !-e "$destination.partial",
+	ok( !-e $destination && !-e "$destination.partial",
 		"$wal_level, worker ended: nothing is left");
 	unlike(
 		slurp_file($node->logfile),

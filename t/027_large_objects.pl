@@ -139,7 +139,8 @@ is(contents('lo_changed'), $contents, 'all has changed: contents');
 # What the server's own functions do not accept is not in a backup either.  Pages
 # that belong to no large object are in none.
 create_db($node, 'damaged',
-	sql => q{SELECT lo_from_bytea(i, decode(repeat('ab', 5000), 'hex')) FROM generate_series(1, 3) i}
+	sql =>
+	  q{SELECT lo_from_bytea(i, decode(repeat('ab', 5000), 'hex')) FROM generate_series(1, 3) i}
 );
 foreach my $case (
 	{
@@ -160,8 +161,8 @@ foreach my $case (
 {
 	my $mods = 'SET allow_system_table_mods = on';
 	$node->safe_psql('damaged', "$mods; $case->{sql}");
-	backup_fails($node, start_backup($node, 'damaged'), $case->{error},
-		$case->{name});
+	backup_fails($node, start_backup($node, 'damaged'),
+		$case->{error}, $case->{name});
 	$node->safe_psql('damaged', "$mods; $case->{undo}");
 }
 $node->safe_psql('damaged',

@@ -7,11 +7,11 @@
  * plus a manifest.  In this order:
  *
  * 1. <destination>.partial is created, with a directory in it to which pg_dump
- *	  writes an archive whose data files of plain tables have no rows.  Those
- *	  the table workers write in the meantime, beside it.
+ *	  writes an archive whose data files of plain tables have no rows, and without
+ *	  large objects.  Those the table workers write in the meantime, beside it.
  * 2. When pg_dump has ended, its files of plain tables are removed.  What else
- *	  it wrote, large objects and filtered configuration tables, is compressed
- *	  by the leader.
+ *	  it wrote, filtered configuration tables, is compressed by the leader, who
+ *	  also writes the lists of large objects.
  * 3. The workers' files get the names that pg_dump had for them.  toc.dat gets
  *	  the file names of tables in several pieces.  The manifest is written,
  *	  everything is fsynced, and the directory is renamed.

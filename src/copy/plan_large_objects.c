@@ -135,7 +135,7 @@ bbgw_plan_large_objects(int jobs, BbgwObjectRange **result)
 			ranges[nranges++] = (BbgwObjectRange)
 			{
 				.first = (Oid) position.oid,
-				.last = OID_MAX
+					.last = OID_MAX
 			};
 			break;
 		}
