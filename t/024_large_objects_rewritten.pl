@@ -54,6 +54,10 @@ foreach my $wal_level ('replica', 'logical')
 			),
 			'pg_catalog.pg_largeobject',
 			"$name: a worker is held");
+
+		# pg_dump needs nothing any more
+		poll_perl(sub { progress($node, $id, 'phase') eq 'copying' },
+			'pg_dump to end');
 		foreach my $command (
 			'SELECT count(lo_unlink(oid)) FROM pg_largeobject_metadata WHERE oid::int % 2 = 0',
 			q{SELECT count(lo_put(oid, 1000, 'changed')) FROM pg_largeobject_metadata},

@@ -7,12 +7,12 @@
  * plus a manifest.  In this order:
  *
  * 1. <destination>.partial is created, with a directory in it to which pg_dump
- *	  writes an archive whose data files of plain tables have no rows.  Those
- *	  the table workers write in the meantime, beside it.
+ *	  writes an archive whose data files of plain tables have no rows, and without
+ *	  large objects.  Those the table workers write in the meantime, beside it.
  * 2. When pg_dump has written toc.dat it is stopped, if workers write all of
  *	  the data.  Otherwise it goes on, and its files of plain tables are removed;
- *	  what else it wrote, large objects and filtered configuration tables, is
- *	  compressed by the leader.
+ *	  what else it wrote, filtered configuration tables, is compressed by the
+ *	  leader.  The leader also writes the lists of large objects.
  * 3. The workers' files get the names that pg_dump had for them.  toc.dat gets
  *	  the file names of tables in several pieces.  The manifest is written,
  *	  everything is fsynced, and the directory is renamed.

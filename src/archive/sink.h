@@ -3,7 +3,7 @@
  * sink.h
  *	  Where the bytes of a data file go: a chain of stages.
  *
- *	 rowtext.c ──► [ sink_codec.c ──► ] sink_file.c ──► data file
+ *	 rowtext.c, large_objects.c ──► [ sink_codec.c ──► ] sink_file.c ──► data file
  *
  * A chain is made by bbgw_sink_create() and serves one file after another:
  *

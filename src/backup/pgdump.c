@@ -4,7 +4,7 @@
  *	  pg_dump as a child process of the leader.
  *
  * pg_dump knows every kind of object of its version, and writes the table of
- * contents, large objects and whatever else is not a plain table's rows.  It
+ * contents and whatever else is not a plain table's rows or a large object.  It
  * connects as any client does and is as of S by --snapshot (asof_session.c).
  *
  * A plain fork() and exec(), not popen(), because we want to know its process

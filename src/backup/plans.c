@@ -3,10 +3,10 @@
  * plans.c
  *	  What the table workers of the leader's backup are to read.
  *
- * There is a plan from the beginning, of the tables that pg_dump will want as
- * far as can be foreseen, so that workers need not wait for pg_dump.  When that
- * has ended the plan is put right: tables that are not wanted are dropped, and
- * those that nobody foresaw make a second plan.
+ * There is a plan from the beginning, of the tables that pg_dump will want as far
+ * as can be foreseen, and of large objects, so that workers need not wait for
+ * pg_dump.  When that has ended the plan is put right: what is not wanted is
+ * dropped, and what nobody foresaw makes a second plan.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *

@@ -75,6 +75,7 @@ typedef struct Reading
 	Oid			last_oid;		/* what was read last */
 	int64		last_page;
 	uint64		done;			/* bytes read in all */
+	uint64		booked;			/* of these, for max_rate */
 	uint64		counted;		/* of unit->bytes, in backup->bytes_done */
 	Size		used;			/* of the buffer */
 	char		buffer[BUFFER_SIZE];
@@ -150,23 +151,31 @@ end_file(void)
 }
 
 /*
- * Tells about progress, and sleeps for max_rate.
+ * Tells about progress.  More than was planned it cannot be.
  */
 static void
 advance(uint64 target)
 {
-	uint64		bytes = Min(target, lo.unit->bytes);
-	uint64		due;
+	uint64		bytes = Min(target, lo.unit->bytes) - lo.counted;
 
-	if (bytes <= lo.counted)
-		return;
-	bytes -= lo.counted;
 	lo.counted += bytes;
 	pg_atomic_fetch_add_u64(&lo.backup->bytes_done, bytes);
 	pg_atomic_fetch_add_u64(&lo.slot->bytes_done, bytes);
-	if (lo.backup->order.max_rate == 0)
+}
+
+/*
+ * The same for what has been read, and sleeps for max_rate.
+ */
+static void
+advance_read(void)
+{
+	uint64		due;
+
+	advance(lo.done);
+	if (lo.backup->order.max_rate == 0 || lo.done == lo.booked)
 		return;
-	due = bbgw_throttle_book(lo.backup, bytes);
+	due = bbgw_throttle_book(lo.backup, lo.done - lo.booked);
+	lo.booked = lo.done;
 	while (bbgw_throttle_nap(due, RATE_NAP * 1000))
 		;
 }
@@ -190,7 +199,7 @@ write_zeros(uint64 n)
 
 		CHECK_FOR_INTERRUPTS();
 		write_data(zeros, size);
-		advance(lo.done);
+		advance_read();
 		n -= size;
 	}
 }
@@ -241,7 +250,7 @@ write_pages(void)
 		position += MAXALIGN(sizeof(ObjectPage) + page->size);
 	}
 	lo.used = 0;
-	advance(lo.done);
+	advance_read();
 }
 
 /*

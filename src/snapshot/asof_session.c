@@ -15,6 +15,8 @@
  * - COPY relation TO returns no rows to pg_dump: the table workers read tables,
  *	 pg_dump only says which (asof_statements.c);
  *
+ * - nor does it come to read large objects (asof_objects.c);
+ *
  * - nobody need wait for pg_dump's session, which is as long as the backup, nor
  *	 for locks of its cursors.  The backup is not through with any file before
  *	 pg_dump is.  A user's files may be unlinked at any time: so cursors keep
