@@ -15,7 +15,7 @@
  * - COPY relation TO returns no rows to pg_dump: the table workers read tables,
  *	 pg_dump only says which (asof_statements.c);
  *
- * - nor does it come to read large objects (asof_objects.c);
+ * - it ends when pg_dump has written what it is needed for (asof_dump.c);
  *
  * - nobody need wait for pg_dump's session, which is as long as the backup, nor
  *	 for locks of its cursors.  The backup is not through with any file before
