@@ -80,10 +80,13 @@ if [ -e hold_before ]; then
 fi
 if [ -e break_later ]; then exec '$bindir/pg_dump' "\$@" --table=no_such_table; fi
 [ -e hold ] || exec '$bindir/pg_dump' "\$@"
-'$bindir/pg_dump' "\$@" || exit
+# with large objects it fails, in order
+'$bindir/pg_dump' "\$@"
+status=\$?
 echo \$\$ >pid && mv pid held
 while [ -e hold ]; do sleep 0.02; done
 rm -f held
+exit \$status
 SCRIPT
 	chmod 0755, $pg_dump or die "could not chmod \"$pg_dump\": $!";
 	$node->append_conf('postgresql.conf', <<"CONF");
