@@ -142,33 +142,43 @@ take_from(ItemPointer place, Snapshot snapshot, BbgwTakeRow take, bool *seen)
 }
 
 /*
- * The place behind the index entry that the scan has come to, or the entry's own
- * if other versions of its row are still to be looked at.
+ * The key of the index entry that the scan has come to.
  */
-static void
-note_position(IndexScanDesc scan, bool behind, BbgwObjectPosition *position)
+static BbgwObjectPosition
+entry_key(IndexScanDesc scan)
 {
 	TupleDesc	desc = RelationGetDescr(source.index);
+	BbgwObjectPosition key = {0};
 	bool		isnull;
 
-	position->oid = DatumGetObjectId(index_getattr(scan->xs_itup, 1, desc,
-												   &isnull));
+	key.oid = DatumGetObjectId(index_getattr(scan->xs_itup, 1, desc, &isnull));
 	if (desc->natts > 1)
-		position->page = DatumGetInt32(index_getattr(scan->xs_itup, 2, desc,
-													 &isnull)) + (int64) behind;
-	else
-		position->oid += behind;
+		key.page = DatumGetInt32(index_getattr(scan->xs_itup, 2, desc, &isnull));
+	return key;
+}
+
+static bool
+is_same(const BbgwObjectPosition *a, const BbgwObjectPosition *b)
+{
+	return a->oid == b->oid && a->page == b->page;
 }
 
 /*
  * Reads what the index of the open catalog has for some keys, and notes where
  * to go on if it was not all.
+ *
+ * A key may have several entries, of which S sees the row of one.  Once that has
+ * been taken the others, which may come after it, are of no interest.  Whoever
+ * waits has to wait for the first key, or with many entries there it might be
+ * begun with again and again.
  */
 static BbgwObjectRows
 read_rows(ScanKey keys, int nkeys, BbgwTakeRow take,
 		  BbgwObjectPosition *position)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
+	BbgwObjectPosition first = {0};
+	BbgwObjectPosition taken = {0};
 	BbgwObjectRows result = BBGW_ROWS_ALL;
 	IndexScanDesc scan;
 	ItemPointer place;
@@ -179,15 +189,33 @@ read_rows(ScanKey keys, int nkeys, BbgwTakeRow take,
 	while (result == BBGW_ROWS_ALL &&
 		   (place = index_getnext_tid(scan, ForwardScanDirection)) != NULL)
 	{
+		BbgwObjectPosition key = entry_key(scan);
 		bool		seen = false;
 
 		CHECK_FOR_INTERRUPTS();
+		if (first.oid == InvalidOid)
+			first = key;
 		if (!take_from(place, snapshot, take, &seen))
 			result = BBGW_ROWS_SOME;
-		else if (is_wanted())
-			result = BBGW_ROWS_WANTED;
-		if (result != BBGW_ROWS_ALL)
-			note_position(scan, seen && result == BBGW_ROWS_WANTED, position);
+		else
+		{
+			if (seen)
+				taken = key;
+			if ((taken.oid != InvalidOid || !is_same(&key, &first)) &&
+				is_wanted())
+				result = BBGW_ROWS_WANTED;
+		}
+		if (result == BBGW_ROWS_ALL)
+			continue;
+
+		*position = key;
+		if (is_same(&key, &taken))
+		{
+			if (source.heap->rd_id == LargeObjectRelationId)
+				position->page++;
+			else
+				position->oid++;
+		}
 	}
 	index_endscan(scan);
 	return result;

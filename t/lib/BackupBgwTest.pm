@@ -80,6 +80,7 @@ if [ -e hold_before ]; then
 fi
 if [ -e break_later ]; then exec '$bindir/pg_dump' "\$@" --table=no_such_table; fi
 [ -e hold ] || exec '$bindir/pg_dump' "\$@"
+# it fails, in order, if it was stopped
 '$bindir/pg_dump' "\$@"
 status=\$?
 echo \$\$ >pid && mv pid held
