@@ -97,8 +97,13 @@ bbgw_archive_rows_path(const BbgwBackup *backup, Oid relid, int slice)
 char *
 bbgw_archive_object_path(const BbgwBackup *backup, Oid oid)
 {
-	return psprintf("%s/%s%s", bbgw_path_partial(backup->order.destination),
-					bbgw_name_object(oid), suffix(backup));
+	char	   *partial = bbgw_path_partial(backup->order.destination);
+	char	   *name = bbgw_name_object(oid);
+	char	   *path = psprintf("%s/%s%s", partial, name, suffix(backup));
+
+	pfree(name);
+	pfree(partial);
+	return path;
 }
 
 /*

@@ -129,7 +129,7 @@ bbgw_objects_add_list(BbgwObjects *objects, int dump_id, const char *filename)
 {
 	BbgwObjectGroup *group = NULL;
 
-	if (objects->ngroups == 0)
+	if (objects->ngroups == 0 && objects->n > 0)
 	{
 		group = add_group(objects, 0);
 		group->first = 0;

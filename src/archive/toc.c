@@ -148,6 +148,10 @@ bbgw_toc_read(const char *path)
 	MemoryContextDelete(entry_context);
 	bbgw_toc_file_close(&file);
 
+	/* those that no list has are not in the archive */
+	if (!toc->has_large_objects)
+		toc->objects.n = 0;
+
 	ctl.keysize = sizeof(int);
 	ctl.entrysize = sizeof(SplitRef);
 	ctl.hcxt = toc->context;

@@ -29,7 +29,8 @@ static int	nplans = 0;
  */
 static BbgwPlan *
 make_plan(const BbgwBackup *backup, const BbgwRequest *request,
-		  ArrayType *relids, bool large_objects, BbgwNeededSet *needed)
+		  ArrayType *relids, BbgwObjectsPlanned large_objects,
+		  BbgwNeededSet *needed)
 {
 	dsm_segment *seg;
 
@@ -79,7 +80,8 @@ bbgw_plans_foresee(BbgwBackup *backup, const BbgwRequest *request,
 				   const BbgwSelection *selection, BbgwNeededSet *needed)
 {
 	BbgwPlan   *plan = make_plan(backup, request, bbgw_plan_foresee(selection),
-								 BBGW_SELECTS_LARGE_OBJECTS(selection), needed);
+								 BBGW_SELECTS_LARGE_OBJECTS(selection) ?
+								 BBGW_OBJECTS_IF_UNLOCKED : BBGW_OBJECTS_NOT, needed);
 
 	if (request->settings.overlap)
 		publish_plans(backup, plan->ntables, 0, false);
@@ -115,7 +117,8 @@ bbgw_plans_settle(BbgwBackup *backup, const BbgwRequest *request,
 	{
 		BbgwPlan   *plan = make_plan(backup, request,
 									 missing ? missing : construct_empty_array(OIDOID),
-									 objects_missing, needed);
+									 objects_missing ? BBGW_OBJECTS_SURELY : BBGW_OBJECTS_NOT,
+									 needed);
 
 		bbgw_plan_claim(plan, toc, archive);
 		ntables += plan->ntables;

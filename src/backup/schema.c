@@ -126,6 +126,7 @@ bbgw_schema_start(BbgwSchemaRun *run)
 		/* it may have come, and be through, since we looked */
 		if (run->ended && session_pid(run) == 0 && !try_again(run))
 		{
+			run->check();
 			bbgw_pgdump_result(false);
 			elog(ERROR, "pg_dump has ended without using the snapshot of the backup");
 		}
@@ -174,9 +175,10 @@ end_run(BbgwSchemaRun *run)
 	run->backup->dump_pid = 0;
 	LWLockRelease(bbgw_shared->lock);
 	bbgw_archive_check(run->archive);
+	/* what ends the backup may have ended pg_dump, too */
+	run->check();
 	if (stage(run) != BBGW_DUMP_STOPS)
 		bbgw_pgdump_result(true);
-	run->check();
 }
 
 /*

@@ -30,8 +30,6 @@
 #include "catalog/pg_largeobject.h"
 #include "miscadmin.h"
 #include "storage/large_object.h"
-#include "storage/latch.h"
-#include "utils/wait_event.h"
 
 #include "archive/archive.h"
 #include "archive/objects.h"
@@ -46,8 +44,7 @@
 /* zeros are written in pieces of this size */
 #define ZEROS_SIZE (64 * 1024)
 
-/* how long to wait for a lock, and to sleep for max_rate at once, in ms */
-#define LOCK_NAP 10
+/* how long to sleep for max_rate at once, in ms */
 #define RATE_NAP 100
 
 typedef struct ObjectPage
@@ -131,12 +128,14 @@ take_page(HeapTuple row)
 static void
 begin_file(void)
 {
+	char	   *path = bbgw_archive_object_path(lo.backup, lo.oids[lo.i]);
+
 	if (!lo.begun)
 		bbgw_sink_begin(lo.report,
 						bbgw_archive_report_path(lo.backup, lo.unit->slice));
 	lo.begun = true;
-	bbgw_sink_begin(lo.sink,
-					bbgw_archive_object_path(lo.backup, lo.oids[lo.i]));
+	bbgw_sink_begin(lo.sink, path);
+	pfree(path);
 	lo.open = true;
 	lo.offset = 0;
 }
@@ -258,34 +257,25 @@ write_pages(void)
 }
 
 /*
+ * Is a lock to be waited for?  In the lock manager's queue, as whoever only tries
+ * again and again may never get it.  Nobody waits for long behind us there.
+ */
+static bool
+waits(void)
+{
+	return lo.insist || lo.begun;
+}
+
+/*
  * Looks at what has come of an attempt to read rows.  Returns false if the unit
- * is to be left for later; otherwise the attempt is to be made again, after a
- * while, if the catalog was locked.
+ * is to be left for later.
  */
 static bool
 is_read(BbgwObjectRows result)
 {
 	if (result == BBGW_ROWS_WANTED)
 		pg_atomic_fetch_add_u64(&lo.backup->lock_yields, 1);
-	if (result != BBGW_ROWS_LOCKED)
-		return true;
-	if (!lo.insist && !lo.begun)
-		return false;
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 LOCK_NAP, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	return true;
-}
-
-/*
- * Is a lock to be waited for in the lock manager's queue?  The leader gets us
- * out of it.
- */
-static bool
-waits_in_queue(void)
-{
-	return lo.backup->own_files && (lo.insist || lo.begun);
+	return result != BBGW_ROWS_LOCKED;
 }
 
 /*
@@ -301,7 +291,7 @@ copy_objects(void)
 	do
 	{
 		result = bbgw_object_pages(&position, lo.oids[lo.n - 1], take_page,
-								   waits_in_queue());
+								   waits());
 		if (!is_read(result))
 			return false;
 		write_pages();
@@ -341,7 +331,7 @@ bbgw_large_objects_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 	{
 		lo.i = 0;
 		result = bbgw_object_oids(&position, unit->last_object, lo.oids, &lo.n,
-								  waits_in_queue());
+								  waits());
 		if (!is_read(result) || (lo.n > 0 && !copy_objects()))
 			return false;
 		unit->rows += lo.n;

@@ -51,6 +51,7 @@ static struct
 {
 	Relation	heap;
 	Relation	index;
+	BlockNumber nblocks;		/* of the heap */
 	BufferAccessStrategy strategy;
 	Buffer		buffer;			/* pinned, or invalid */
 	instr_time	looked;
@@ -76,6 +77,7 @@ open_catalog(Oid catalog, Oid index, bool wait)
 		return false;
 	source.heap = open_relation(catalog);
 	source.index = open_relation(index);
+	source.nblocks = RelationGetNumberOfBlocks(source.heap);
 	source.strategy = GetAccessStrategy(BAS_BULKREAD);
 	source.buffer = InvalidBuffer;
 	INSTR_TIME_SET_CURRENT(source.looked);
@@ -114,6 +116,9 @@ is_wanted(void)
 /*
  * Hands over the row that S sees of those that begin at this place, if there is
  * one.  Returns false if it was not taken.
+ *
+ * The index of S may name places that are no more.  After REINDEX, VACUUM sees to
+ * the new index only, and may have cut pages off that had no rows for S.
  */
 static bool
 take_from(ItemPointer place, Snapshot snapshot, BbgwTakeRow take, bool *seen)
@@ -123,6 +128,9 @@ take_from(ItemPointer place, Snapshot snapshot, BbgwTakeRow take, bool *seen)
 	HeapTupleData row;
 	bool		taken = true;
 
+	*seen = false;
+	if (block >= source.nblocks)
+		return true;
 	if (!BufferIsValid(source.buffer) ||
 		BufferGetBlockNumber(source.buffer) != block)
 	{

@@ -283,8 +283,8 @@ fill_tables(ArrayType *relids, BbgwTable *tables, uint32 *ntables,
  * Raises an error if a file of S is gone.
  */
 dsm_segment *
-bbgw_plan_create(ArrayType *relids, bool large_objects, int slice_size,
-				 int jobs, BbgwNeededSet *needed)
+bbgw_plan_create(ArrayType *relids, BbgwObjectsPlanned large_objects,
+				 int slice_size, int jobs, BbgwNeededSet *needed)
 {
 	MemoryContext context = CurrentMemoryContext;
 	int			nrelids = ArrayGetNItems(ARR_NDIM(relids), ARR_DIMS(relids));
@@ -311,8 +311,10 @@ bbgw_plan_create(ArrayType *relids, bool large_objects, int slice_size,
 		elog(ERROR, "found " UINT64_FORMAT " of %d tables of the archive in pg_class",
 			 rows, nrelids);
 
-	if (large_objects)
-		nranges = bbgw_plan_large_objects(jobs, &ranges);
+	if (large_objects != BBGW_OBJECTS_NOT)
+		nranges = bbgw_plan_large_objects(jobs,
+										  large_objects == BBGW_OBJECTS_SURELY,
+										  &ranges);
 
 	for (uint32 i = 0; i < ntables; i++)
 		bytes += tables[i].bytes;

@@ -33,6 +33,14 @@ typedef struct BbgwSelection
 	ArrayType  *exclude;		/* OIDs; NULL: none */
 } BbgwSelection;
 
+/* Are large objects to be in a plan? */
+typedef enum BbgwObjectsPlanned
+{
+	BBGW_OBJECTS_NOT,
+	BBGW_OBJECTS_IF_UNLOCKED,	/* or they come into the next one */
+	BBGW_OBJECTS_SURELY
+} BbgwObjectsPlanned;
+
 /* pg_dump's rule for large objects: not if it was asked for certain tables */
 #define BBGW_SELECTS_LARGE_OBJECTS(selection) ((selection)->include == NULL)
 
@@ -117,7 +125,8 @@ bbgw_unit_take(BbgwUnit *unit)
 }
 
 extern ArrayType *bbgw_plan_foresee(const BbgwSelection *selection);
-extern dsm_segment *bbgw_plan_create(ArrayType *relids, bool large_objects,
+extern dsm_segment *bbgw_plan_create(ArrayType *relids,
+									 BbgwObjectsPlanned large_objects,
 									 int slice_size, int jobs,
 									 BbgwNeededSet *needed);
 

@@ -110,12 +110,13 @@ find_sizes(const Oid *oids, int n, uint64 *sizes)
 
 /*
  * Divides all large objects for "jobs" workers.  Returns the number of ranges,
- * and in *result these, palloc'd.
+ * and in *result these, palloc'd.  If others have the catalog locked, what could
+ * not be looked at is one range if it must be "surely"; or else there are none.
  *
  * The caller is as of S and has it as active snapshot.
  */
 int
-bbgw_plan_large_objects(int jobs, BbgwObjectRange **result)
+bbgw_plan_large_objects(int jobs, bool surely, BbgwObjectRange **result)
 {
 	BbgwObjectRange *ranges = palloc_array(BbgwObjectRange, MAX_RANGES + 1);
 	BbgwObjectPosition position = {.oid = 1};
@@ -132,6 +133,11 @@ bbgw_plan_large_objects(int jobs, BbgwObjectRange **result)
 
 		if (!find_objects(&position, oids, &n, &more))
 		{
+			if (!surely)
+			{
+				pfree(ranges);
+				return 0;
+			}
 			ranges[nranges++] = (BbgwObjectRange)
 			{
 				.first = (Oid) position.oid,

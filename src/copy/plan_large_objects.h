@@ -21,7 +21,8 @@ typedef struct BbgwObjectRange
 	uint64		nobjects;
 } BbgwObjectRange;
 
-extern int	bbgw_plan_large_objects(int jobs, BbgwObjectRange **result);
+extern int	bbgw_plan_large_objects(int jobs, bool surely,
+									BbgwObjectRange **result);
 extern void bbgw_plan_fill_large_objects(const BbgwObjectRange *ranges,
 										 int nranges, BbgwTable *table,
 										 uint32 number, BbgwUnit *units);

@@ -110,6 +110,8 @@ bbgw_asof_dump_data(bool large_objects)
 
 	if (!bbgw_asof_session.asked)
 	{
+		/* of what was looked up for the statement */
+		bbgw_asof_session_rest(NULL);
 		backup = ask();
 		while (backup == NULL ||
 			   (stage = get_answer(backup)) != BBGW_DUMP_GOES_ON)
