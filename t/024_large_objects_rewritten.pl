@@ -99,6 +99,16 @@ foreach my $wal_level ('replica', 'logical')
 	{
 		is(wait_backup($node, $id), 'completed', "$name: completed");
 		session_query($holder, 'COMMIT');
+
+		# nor is it known then which there are
+		session_query($holder, "$holder_sql, pg_largeobject_metadata");
+		my $unknown =
+		  start_backup($node, 'locked', destination => 'unknown', jobs => 1);
+		is(wait_backup($node, $unknown),
+			'completed', "$name, the list, too: completed");
+		session_query($holder, 'COMMIT');
+		archives_equal($node, history($node, $unknown, 'destination'),
+			$stock, "$name, the list, too");
 	}
 	else
 	{
