@@ -27,6 +27,7 @@ bench_throughput() {
 		compete "$name"
 		measure_bound "$name"
 		sql -c "DROP DATABASE $name"
+		rm -rf "$work/cleared"
 	done
 	report
 }
