@@ -166,8 +166,6 @@ get_bool(HeapTuple tuple, int column)
 static bool
 fill_table(BbgwTable *table, HeapTuple tuple, BbgwNeededSet *needed)
 {
-	BlockNumber toast_blocks = 0;
-
 	if (get_bool(tuple, 13))
 		return false;
 
@@ -186,10 +184,10 @@ fill_table(BbgwTable *table, HeapTuple tuple, BbgwNeededSet *needed)
 
 	if ((!bbgw_storage_blocks(&table->heap, &table->nblocks) ||
 		 (OidIsValid(table->toast.oid) &&
-		  !bbgw_storage_blocks(&table->toast, &toast_blocks))) &&
+		  !bbgw_storage_blocks(&table->toast, &table->toast_nblocks))) &&
 		!table->is_catalog)
 		bbgw_storage_lost(NameStr(table->nspname), NameStr(table->relname));
-	table->bytes = ((uint64) table->nblocks + toast_blocks) * BLCKSZ;
+	table->bytes = ((uint64) table->nblocks + table->toast_nblocks) * BLCKSZ;
 	return true;
 }
 

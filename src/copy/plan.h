@@ -62,6 +62,7 @@ typedef struct BbgwTable
 	NameData	nspname;
 	NameData	relname;
 	BlockNumber nblocks;		/* of the heap */
+	BlockNumber toast_nblocks;
 	uint64		bytes;			/* heap and TOAST */
 	bool		is_heap;		/* others can be read in one piece only */
 	bool		is_catalog;		/* read from its files of today, locked */
@@ -112,6 +113,17 @@ typedef struct BbgwPlan
 } BbgwPlan;
 
 #define BBGW_PLAN_UNITS(plan) ((BbgwUnit *) ((char *) (plan) + (plan)->units_offset))
+
+/*
+ * May there be values out of line?  If not, those who read the table can do
+ * without its TOAST table, to open which takes longer than to read a small one.
+ */
+static inline bool
+bbgw_table_has_toast(const BbgwTable *table)
+{
+	return OidIsValid(table->toast.oid) &&
+		(table->toast_nblocks > 0 || table->is_catalog);
+}
 
 /*
  * Takes a unit that nobody has taken.

@@ -441,8 +441,11 @@ bbgw_scan_unit(BbgwBackup *backup, BbgwWorkerSlot *slot,
 	bbgw_sink_begin(sink, bbgw_archive_rows_path(backup, table->heap.oid,
 												 unit->slice));
 	scan.rel = open_storage(&table->heap);
-	toast.rel = open_storage(&table->toast);
-	toast.index = open_storage(&table->toast_index);
+	if (bbgw_table_has_toast(table))
+	{
+		toast.rel = open_storage(&table->toast);
+		toast.index = open_storage(&table->toast_index);
+	}
 
 	scan.rowtext = bbgw_rowtext_begin(scan.rel, &toast, sink);
 	if (table->is_heap)

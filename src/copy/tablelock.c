@@ -8,9 +8,9 @@
  * thing is done in place: VACUUM truncates empty pages at the end of a table,
  * with nobody else having it locked.  What is cut off has no rows for S, but
  * must not be read into shared buffers just then.  So the worker holds ACCESS
- * SHARE when it can have it, on the table, its TOAST table and the index of
- * that, and does without, in another way (page.c), when somebody else wants the
- * table or has it.
+ * SHARE when it can have it, on the table, its TOAST table if there is anything
+ * in it, and the index of that, and does without, in another way (page.c), when
+ * somebody else wants the table or has it.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *
@@ -34,9 +34,11 @@ static bool held = false;
 static void
 list_relations(const BbgwTable *table, Oid *relations)
 {
+	bool		has_toast = bbgw_table_has_toast(table);
+
 	relations[0] = table->heap.oid;
-	relations[1] = table->toast.oid;
-	relations[2] = table->toast_index.oid;
+	relations[1] = has_toast ? table->toast.oid : InvalidOid;
+	relations[2] = has_toast ? table->toast_index.oid : InvalidOid;
 }
 
 static bool
@@ -60,7 +62,7 @@ try_relations(const Oid *relations)
 }
 
 /*
- * Locks all three for the rest of the transaction, if that is possible at
+ * Locks all for the rest of the transaction, if that is possible at
  * once.
  */
 bool
