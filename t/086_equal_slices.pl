@@ -88,9 +88,9 @@ $node->safe_psql(
 	'db', q{
 	CREATE UNLOGGED TABLE most (id int, t text);
 	ALTER TABLE most ALTER t SET STORAGE external;
-	INSERT INTO most SELECT i, repeat('x', 100000) FROM generate_series(1, 1500) i}
+	INSERT INTO most SELECT i, repeat('x', 100000) FROM generate_series(1, 4400) i}
 );
-foreach my $case ([ 1, '1GB', 1 ], [ 2, '1GB', 4 ], [ 2, '0', 1 ])
+foreach my $case ([ 1, '1GB', 1 ], [ 2, '1GB', 8 ], [ 2, '0', 1 ])
 {
 	my ($jobs, $slice_size, $expected) = @$case;
 	my $most = $node->safe_psql('db',

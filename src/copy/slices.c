@@ -35,8 +35,11 @@
 #define MIN_SLICE_BYTES	 (32 * 1024 * 1024)
 #define MAX_SLICES		 1024
 
-/* nor is a smaller table worth it, whoever has nothing to do */
-#define MIN_CUT_BYTES (4 * MIN_SLICE_BYTES)
+/*
+ * Nor is a smaller table worth it, whoever has nothing to do.  Several jobs of
+ * pg_restore put its rows in another order, which is not nice to compare.
+ */
+#define MIN_CUT_BYTES (400 * 1024 * 1024)
 
 /* the free space map is looked at in so many places */
 #define MAX_PROBES 2048
