@@ -161,11 +161,10 @@ compress_file(BbgwArchive *archive, BbgwSink *sink, const char *name,
 
 /*
  * Compresses the data files that pg_dump has written, and puts them into the
- * manifest.  Writes the lists of large objects, which are not compressed, as
- * pg_restore 15 wants them.
+ * manifest.
  */
-void
-bbgw_archive_convert(BbgwArchive *archive)
+static void
+convert_files(BbgwArchive *archive)
 {
 	BbgwBackup *backup = archive->backup;
 	size_t		buffer_size = 64 * 1024;
@@ -192,5 +191,17 @@ bbgw_archive_convert(BbgwArchive *archive)
 		}
 	}
 	pfree(buffer);
+}
+
+/*
+ * Makes the files that pg_dump has written, in most databases none, part of the
+ * archive.  Writes the lists of large objects, which are not compressed, as
+ * pg_restore 15 wants them.
+ */
+void
+bbgw_archive_convert(BbgwArchive *archive)
+{
+	if (archive->dumped != NIL)
+		convert_files(archive);
 	bbgw_archive_write_lists(archive);
 }

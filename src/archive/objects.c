@@ -26,6 +26,7 @@
 #include "postgres.h"
 
 #include "storage/fd.h"
+#include "utils/builtins.h"
 
 #include "archive/objects.h"
 #include "bgworker.h"
@@ -44,11 +45,21 @@ struct BbgwObjectReport
 {
 	const char *path;
 	FILE	   *file;
-	uint64		size;			/* in bytes, as written */
-	uint64		read;
+	uint64		read;			/* bytes, so far */
 	BbgwFileInfo info;			/* what it must be like */
 	pg_checksum_context checksum;
 };
+
+/*
+ * Makes room in an array of *max elements, NULL if that is 0.
+ */
+static void *
+grow(void *array, size_t *max, size_t size)
+{
+	*max = Max(64, 2 * *max);
+	return array == NULL ? palloc(*max * size) :
+		repalloc_huge(array, *max * size);
+}
 
 /*
  * Adds a large object.
@@ -57,12 +68,7 @@ void
 bbgw_objects_add(BbgwObjects *objects, Oid oid)
 {
 	if (objects->n == objects->max)
-	{
-		objects->max = Max(1024, 2 * objects->max);
-		objects->oids = objects->oids == NULL ?
-			palloc(objects->max * sizeof(Oid)) :
-			repalloc_huge(objects->oids, objects->max * sizeof(Oid));
-	}
+		objects->oids = grow(objects->oids, &objects->max, sizeof(Oid));
 	objects->oids[objects->n++] = oid;
 }
 
@@ -72,13 +78,8 @@ add_group(BbgwObjects *objects, int dump_id)
 	BbgwObjectGroup *group;
 
 	if (objects->ngroups == objects->max_groups)
-	{
-		objects->max_groups = Max(64, 2 * objects->max_groups);
-		objects->groups = objects->groups == NULL ?
-			palloc(objects->max_groups * sizeof(BbgwObjectGroup)) :
-			repalloc_huge(objects->groups,
-						  objects->max_groups * sizeof(BbgwObjectGroup));
-	}
+		objects->groups = grow(objects->groups, &objects->max_groups,
+							   sizeof(BbgwObjectGroup));
 	group = &objects->groups[objects->ngroups++];
 	memset(group, 0, sizeof(BbgwObjectGroup));
 	group->dump_id = dump_id;
@@ -109,15 +110,6 @@ bbgw_objects_add_group(BbgwObjects *objects, int dump_id, const char *oids)
 		oids = end + 1;
 	}
 	group->n = objects->n - group->first;
-}
-
-static int
-compare_oids(const void *a, const void *b)
-{
-	Oid			x = *(const Oid *) a;
-	Oid			y = *(const Oid *) b;
-
-	return x < y ? -1 : x > y ? 1 : 0;
 }
 
 /*
@@ -175,7 +167,7 @@ void
 bbgw_objects_sort(BbgwObjects *objects)
 {
 	if (objects->n > 1)
-		qsort(objects->oids, objects->n, sizeof(Oid), compare_oids);
+		qsort(objects->oids, objects->n, sizeof(Oid), oid_cmp);
 }
 
 static void

@@ -79,12 +79,8 @@ remember(BbgwToc *toc, int *max_data, const BbgwTocEntry *e)
 
 	if (strcmp(e->desc, "ENCODING") == 0)
 		toc->encoding_id = e->dump_id;
-	if (strncmp(e->desc, OBJECT, strlen(OBJECT)) == 0)
-	{
-		remember_objects(toc, e);
-		return;
-	}
-	if (!e->had_dumper)
+	remember_objects(toc, e);
+	if (!e->had_dumper || strcmp(e->desc, OBJECTS_DATA) == 0)
 		return;
 	if (strcmp(e->desc, TABLE_DATA) != 0)
 	{
@@ -161,6 +157,9 @@ bbgw_toc_read(const char *path)
 	return toc;
 }
 
+/*
+ * Frees what bbgw_toc_read() has returned, and all that was said of it since.
+ */
 void
 bbgw_toc_free(BbgwToc *toc)
 {

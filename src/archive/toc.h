@@ -28,8 +28,7 @@
  *
  * Data files may be compressed whatever the header says: pg_restore 16 and
  * later look for NAME, NAME.gz, NAME.lz4 and NAME.zst, 15 for NAME and NAME.gz.
- * The header is only what
- * "pg_restore -l" reports.
+ * The header is only what "pg_restore -l" reports.
  *
  * Copyright (c) 2026, the backup_bgw authors
  *

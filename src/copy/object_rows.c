@@ -33,7 +33,6 @@
 #include "catalog/pg_largeobject.h"
 #include "catalog/pg_largeobject_metadata.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "storage/large_object.h"
 #include "utils/fmgroids.h"
@@ -42,9 +41,6 @@
 
 #include "copy/object_rows.h"
 #include "copy/tablelock.h"
-
-/* how often is looked whether somebody waits, in microseconds */
-#define LOOK_INTERVAL 2000
 
 /* What is open; one catalog at a time */
 static struct
@@ -101,16 +97,7 @@ close_catalog(void)
 static bool
 is_wanted(void)
 {
-	instr_time	now;
-	instr_time	since;
-
-	INSTR_TIME_SET_CURRENT(now);
-	since = now;
-	INSTR_TIME_SUBTRACT(since, source.looked);
-	if (INSTR_TIME_GET_MICROSEC(since) < LOOK_INTERVAL)
-		return false;
-	source.looked = now;
-	return bbgw_tablelock_wanted();
+	return bbgw_time_to_look(&source.looked) && bbgw_tablelock_wanted();
 }
 
 /*

@@ -88,9 +88,8 @@ bbgw_plan_missing(const BbgwPlan *plan, const BbgwToc *toc)
 
 /*
  * Drops tables, and large objects, from the plan that were not found in the table
- * of contents, as
- * far as workers have not begun with them; what they have is dropped by
- * bbgw_plan_deliver().  Returns the number of tables that are left.
+ * of contents, as far as workers have not begun with them; what they have is
+ * dropped by bbgw_plan_deliver().  Returns the number of tables that are left.
  */
 uint32
 bbgw_plan_drop_unwanted(BbgwPlan *plan, const BbgwToc *toc)

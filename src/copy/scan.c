@@ -41,7 +41,6 @@
 #include "access/tableam.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "storage/latch.h"
 #include "utils/relcache.h"
@@ -57,10 +56,7 @@
 #include "snapshot/asof.h"
 #include "snapshot/quiet_scans.h"
 
-/* how often the worker looks around, in microseconds */
-#define LOOK_INTERVAL 2000
-
-/* and after how many rows it asks whether it is time to */
+/* after how many rows the worker asks whether it is time to look around */
 #define ROWS_PER_LOOK 32
 
 /* how long a worker waits for VACUUM to leave a table, in ms */
@@ -143,15 +139,8 @@ let_go(void)
 static void
 look_around(void)
 {
-	instr_time	now;
-	instr_time	since;
-
-	INSTR_TIME_SET_CURRENT(now);
-	since = now;
-	INSTR_TIME_SUBTRACT(since, scan.looked);
-	if (INSTR_TIME_GET_MICROSEC(since) < LOOK_INTERVAL)
+	if (!bbgw_time_to_look(&scan.looked))
 		return;
-	scan.looked = now;
 
 	CHECK_FOR_INTERRUPTS();
 	if (!needs_lock() && bbgw_tablelock_wanted())
@@ -179,7 +168,7 @@ bbgw_scan_before_blocking(void)
 static void
 throttle(void)
 {
-	while (bbgw_throttle_nap(scan.due, LOOK_INTERVAL))
+	while (bbgw_throttle_nap(scan.due, BBGW_LOOK_INTERVAL))
 		look_around();
 }
 

@@ -157,8 +157,8 @@ release_table(const BbgwTable *table)
 }
 
 /*
- * Reads a unit into its file, or files.  Returns false if its table is locked; see
- * bbgw_scan_unit().
+ * Reads a unit into its file; one of large objects into theirs, and a report of
+ * them.
  */
 static bool
 read_unit(const BbgwTable *table, BbgwUnit *unit, BbgwSink *sink, bool insist)
@@ -187,6 +187,9 @@ read_unit(const BbgwTable *table, BbgwUnit *unit, BbgwSink *sink, bool insist)
 								   insist);
 }
 
+/*
+ * Reads a unit.  Returns false if its table is locked; see bbgw_scan_unit().
+ */
 static bool
 back_up_unit(BbgwUnit *unit, BbgwSink *sink, bool insist)
 {

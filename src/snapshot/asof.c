@@ -267,8 +267,8 @@ asof_restore(dsm_handle handle, int holder_pid, bool own_files)
 /*
  * Brings the present transaction of a session as of S; see asof_restore().
  * At its end the session is back in the present.  Until then no preserved file
- * of the database is unlinked, as the session may have pages pinned.  "hide" is for one that is as
- * long as the backup, and whose locks nobody need wait for.
+ * of the database is unlinked, as the session may have pages pinned.  "hide" is
+ * for pg_dump's, which nobody need wait for.
  */
 Snapshot
 bbgw_asof_enter(dsm_handle handle, int holder_pid, bool own_files, bool hide)

@@ -56,14 +56,18 @@ ask(void)
 	return backup;
 }
 
+/*
+ * How far pg_dump is to go; not any further if the backup is over.
+ */
 static BbgwDumpStage
-get_answer(BbgwBackup *backup)
+get_stage(void)
 {
-	BbgwDumpStage stage = BBGW_DUMP_STOPS;
+	BbgwBackup *backup;
+	BbgwDumpStage stage;
 
 	LWLockAcquire(bbgw_shared->lock, LW_SHARED);
-	if (backup->id == bbgw_asof_session.backup_id)
-		stage = backup->dump_stage;
+	backup = bbgw_backup_find(bbgw_asof_session.backup_id);
+	stage = backup ? backup->dump_stage : BBGW_DUMP_STOPS;
 	LWLockRelease(bbgw_shared->lock);
 	return stage;
 }
@@ -113,10 +117,9 @@ bbgw_asof_dump_data(bool large_objects)
 		/* of what was looked up for the statement */
 		bbgw_asof_session_rest(NULL);
 		backup = ask();
-		while (backup == NULL ||
-			   (stage = get_answer(backup)) != BBGW_DUMP_GOES_ON)
+		while ((stage = get_stage()) != BBGW_DUMP_GOES_ON)
 		{
-			if (backup == NULL || stage == BBGW_DUMP_STOPS)
+			if (stage == BBGW_DUMP_STOPS)
 				stop();
 			ConditionVariableTimedSleep(&backup->cv, ANSWER_INTERVAL,
 										PG_WAIT_EXTENSION);

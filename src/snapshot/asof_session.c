@@ -17,9 +17,8 @@
  *
  * - it ends when pg_dump has written what it is needed for (asof_dump.c);
  *
- * - nobody need wait for pg_dump's session, which is as long as the backup, nor
- *	 for locks of its cursors.  The backup is not through with any file before
- *	 pg_dump is.  A user's files may be unlinked at any time: so cursors keep
+ * - nobody need wait for pg_dump's session, which takes as long as to read all
+ *	 catalogs.  The backup is not through with any file before pg_dump is.  A user's files may be unlinked at any time: so cursors keep
  *	 their locks, and what was read is checked (asof_files.c).
  *
  * As of S old roles, memberships and privileges rule.  So that no right comes
